@@ -1,0 +1,37 @@
+# Each command is one line over `python -m helpers` or pytest, run in .venv.
+#   make book                               the book about the default images
+#   make book DATASET=folder:/my/images     the book about your own images
+#   make book PARAMS=params/fast.yml        other parameters, from a file
+#   make book ARGS="-p k_max 20"            anything else `python -m helpers book` takes
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+READY := .venv/.ready
+OPTIONS = $(if $(PARAMS),-f "$$PARAMS") $(if $(DATASET),-p dataset "$$DATASET") $(ARGS)
+export PARAMS DATASET
+
+.DEFAULT_GOAL := help
+.PHONY: book test lab params clean help
+
+book: $(READY)  ## execute the notebooks and build the book [PARAMS=file] [DATASET=name] [ARGS=...]
+	@$(BIN)/python -m helpers book $(OPTIONS)
+
+test: $(READY)  ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lab: $(READY)  ## open JupyterLab on the notebooks
+	@$(BIN)/python -m jupyterlab notebooks $(ARGS)
+
+params: $(READY)  ## print the table of parameters
+	@$(BIN)/python -m helpers params
+
+clean:  ## remove what was generated (.venv stays)
+	rm -rf _stage _build
+
+help:  ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml constraints.txt
+	@echo "Setting up .venv: a few minutes the first time, most of it downloading PyTorch."
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[book,test]"
+	@touch $(READY)

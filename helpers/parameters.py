@@ -1,0 +1,242 @@
+"""One validated, documented set of parameters: what to study, and how."""
+
+from __future__ import annotations
+
+import difflib
+import shlex
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+_CHECKOUT = Path(__file__).resolve().parents[1]
+# A relative path means the same in `make`, in papermill and in a notebook opened from notebooks/: it starts at the
+# repository. A copy of the package installed outside of it has no repository, and starts where it is run.
+ROOT = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
+
+
+class ParameterError(ValueError):
+    """A parameter was refused; the message is one sentence that says which, why and what is allowed."""
+
+
+class Parameters(BaseModel):
+    """The parameters of a study.
+
+    Raises
+    ------
+    ParameterError
+        At an unknown name, a wrong type or a value out of range, naming what is allowed.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+    dataset: str = Field(
+        "solar-cells", description="the images: `solar-cells`, `digits`, or `folder:PATH` for your own"
+    )
+    n_images: int | None = Field(
+        None, ge=3, description="number of images, drawn at random with `random_state`; null takes all of them"
+    )
+    backbone: Literal["efficientnet-lite0"] = Field(
+        "efficientnet-lite0", description="the network that turns an image into features"
+    )
+    precision: Literal["float32", "bfloat16"] = Field(
+        "float32", description="arithmetic of the network; bfloat16 is faster on some processors, and coarser"
+    )
+    normalize: Literal["none", "unit", "standard"] = Field(
+        "unit", description="what is done to the features: nothing, each image to length 1, or each feature to variance 1"
+    )
+    n_components: int | None = Field(
+        50, ge=1, description="principal components that k-means sees, at most; null leaves PCA out"
+    )
+    n_neighbors: int = Field(15, ge=2, description="neighbours that UMAP looks at, for the map only")
+    min_dist: float = Field(0.1, ge=0, le=1, description="smallest distance of two points on the UMAP map")
+    metric: Literal["euclidean", "cosine"] = Field(
+        "euclidean", description="the distance in which silhouettes are measured"
+    )
+    k_min: int = Field(2, ge=2, description="smallest number of clusters tried")
+    k_max: int = Field(16, ge=2, description="largest number of clusters tried; less than the number of images")
+    chosen_k: list[int] | None = Field(
+        None, description="the k whose samples are shown one by one; null takes those that the criteria prefer"
+    )
+    n_init: int = Field(10, ge=1, description="k-means restarts for each k; the best one is kept")
+    random_state: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
+    cache_dir: str = Field(
+        "_build/cache", min_length=1, description="folder of stored intermediate results, from the repository"
+    )
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise ParameterError(_sentence(error)) from None
+
+    @model_validator(mode="after")
+    def _check_k(self) -> Parameters:
+        if self.k_min > self.k_max:
+            raise ValueError(f"k_min = {self.k_min} must not be larger than k_max = {self.k_max}")
+        outside = [k for k in self.chosen_k or [] if not self.k_min <= k <= self.k_max]
+        if outside:
+            raise ValueError(
+                f"chosen_k = {self.chosen_k} must lie between k_min = {self.k_min} and k_max = {self.k_max}"
+            )
+        if self.chosen_k == []:
+            raise ValueError("chosen_k = [] is empty; name at least one k, or null for those the criteria prefer")
+        return self
+
+    @property
+    def k_values(self) -> list[int]:
+        """The numbers of clusters tried, in order."""
+        return list(range(self.k_min, self.k_max + 1))
+
+    def check_images(self, n_images: int) -> None:
+        """Refuse a `k_max` that `n_images` images cannot carry: a silhouette needs k < n."""
+        if self.k_max >= n_images:
+            raise ParameterError(
+                f"k_max = {self.k_max} must be smaller than the number of images, and {self.dataset!r} gives "
+                f"{n_images} of them, so k_max may be at most {n_images - 1}."
+            )
+
+    def changed(self) -> dict[str, Any]:
+        """The parameters that differ from their defaults."""
+        return {name: value for name, value in self if value != type(self).model_fields[name].default}
+
+    def as_options(self) -> str:
+        """The command-line options that give these parameters, quoted for a shell."""
+        return " ".join(
+            f"-p {name} {shlex.quote('None' if value is None else str(value))}"
+            for name, value in self.changed().items()
+        )
+
+
+def load_parameters(file: str | Path | None = None, **overrides: Any) -> Parameters:
+    """Read parameters from a YAML file and override some of them.
+
+    Parameters
+    ----------
+    file : path, optional
+        A YAML mapping of names to values; without it, the defaults.
+    **overrides
+        Values that win over the file.
+
+    Returns
+    -------
+    Parameters
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be read, is not a mapping, or a value is refused.
+    """
+    return Parameters(**{**(_read_yaml(Path(file)) if file else {}), **overrides})
+
+
+def _read_yaml(file: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
+        raise ParameterError(f"The parameter file {file} cannot be read: {reason}.") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise ParameterError(f"The parameter file {file} is not valid YAML{where}.") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise ParameterError(f"The parameter file {file} must hold lines of the form `name: value`.")
+    return values
+
+
+def parse_value(name: str, text: str) -> Any:
+    """Turn the text of a command-line option into the value of a parameter.
+
+    Texts stay texts (a data set named ``1e3`` is a name), ``None`` and ``null`` are no value, and everything else is
+    read as YAML. An unknown name is refused as `Parameters` refuses it.
+    """
+    if name not in Parameters.model_fields:
+        raise ParameterError(_unknown(name))
+    if "string" in _types(name):
+        return text
+    if text == "None":
+        return None
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+
+
+def nearest_name(name: str, known: list[str]) -> str:
+    """A half-sentence that suggests the known name nearest to `name`, or nothing where none is near."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def parameter_rows() -> list[dict[str, str]]:
+    """The parameters as rows of texts: name, default, what is allowed, and meaning."""
+    return [
+        {
+            "parameter": name,
+            "default": yaml.safe_dump(field.default).splitlines()[0],
+            "allowed": _allowed(name),
+            "meaning": field.description or "",
+        }
+        for name, field in Parameters.model_fields.items()
+    ]
+
+
+def parameter_table() -> str:
+    """The parameters as a table in Markdown, one row a parameter."""
+    lines = ["| parameter | default | allowed | meaning |", "| --- | --- | --- | --- |"]
+    for row in parameter_rows():
+        lines.append(f"| `{row['parameter']}` | `{row['default']}` | {row['allowed']} | {row['meaning']} |")
+    return "\n".join(lines)
+
+
+def _unknown(name: str) -> str:
+    known = list(Parameters.model_fields)
+    return f"There is no parameter {name!r}{nearest_name(name, known) or '.'} Known are {', '.join(known)}."
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    if first["type"] == "value_error":
+        return f"{first['ctx']['error']}."
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        return _unknown(name)
+    value = error.errors()[0]["input"]
+    return f"{name} = {value!r} is not allowed: {name} takes {_allowed(name)} ({_meaning(name)})."
+
+
+def _meaning(name: str) -> str:
+    return (Parameters.model_fields[name].description or "").replace("`", "")
+
+
+def _schemas(name: str) -> list[dict[str, Any]]:
+    schema = Parameters.model_json_schema()["properties"][name]
+    return schema.get("anyOf", [schema])
+
+
+def _types(name: str) -> list[str]:
+    return [schema.get("type", "string") for schema in _schemas(name)]
+
+
+def _allowed(name: str) -> str:
+    return ", or ".join(_allowed_by(schema) for schema in _schemas(name))
+
+
+def _allowed_by(schema: dict[str, Any]) -> str:
+    choices = schema.get("enum") or ([schema["const"]] if "const" in schema else None)
+    if choices:
+        return " or ".join(repr(choice) for choice in choices)
+    words = {
+        "integer": "a whole number",
+        "number": "a number",
+        "string": "a text",
+        "null": "null",
+        "array": "a list of whole numbers",
+    }[schema["type"]]
+    if "minimum" in schema and "maximum" in schema:
+        return f"{words} from {schema['minimum']} to {schema['maximum']}"
+    return f"{words}, {schema['minimum']} or more" if "minimum" in schema else words

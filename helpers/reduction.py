@@ -1,0 +1,115 @@
+"""Features to points: normalising, principal components, and a map for the eye."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class PrincipalComponents:
+    """What `fit_pca` gives.
+
+    Attributes
+    ----------
+    points : ndarray of float32, shape (n, p)
+        The centred features in the first p principal components.
+    explained_variance_ratio : ndarray of float64, shape (min(n, d),)
+        Share of the total variance that each component explains, all of them.
+    """
+
+    points: np.ndarray
+    explained_variance_ratio: np.ndarray
+
+
+def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
+    """Bring features to a common scale.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+    how : {'none', 'unit', 'standard'}
+        Leave them; divide each row by its Euclidean norm; or give each column mean 0 and variance 1 (a constant
+        column becomes 0).
+
+    Returns
+    -------
+    ndarray of float32, shape (n, d)
+
+    Raises
+    ------
+    ValueError
+        If `how` is another word, or the features are not a finite matrix.
+    """
+    from sklearn.preprocessing import StandardScaler, normalize
+    from sklearn.utils import check_array
+
+    features = check_array(features, dtype=np.float64, input_name="features")
+    if how == "none":
+        return features.astype(np.float32)
+    if how == "unit":
+        return normalize(features).astype(np.float32)
+    if how == "standard":
+        return StandardScaler().fit_transform(features).astype(np.float32)
+    raise ValueError(f"how = {how!r} is not allowed; allowed are 'none', 'unit' and 'standard'.")
+
+
+def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponents:
+    """Principal components of features.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+    n_components : int or None
+        Components kept, at most: there are no more than min(n, d). None keeps the features themselves as points.
+
+    Returns
+    -------
+    PrincipalComponents
+    """
+    from sklearn.decomposition import PCA
+
+    # The full decomposition is exact and needs no seed.
+    pca = PCA(svd_solver="full").fit(features)
+    points = features if n_components is None else pca.transform(features)[:, :n_components]
+    return PrincipalComponents(np.ascontiguousarray(points, dtype=np.float32), pca.explained_variance_ratio_)
+
+
+def components_for(explained_variance_ratio: np.ndarray, share: float) -> int:
+    """The smallest number of components that together explain at least `share` of the variance."""
+    reached = np.cumsum(explained_variance_ratio) >= share - 1e-12
+    return int(np.argmax(reached)) + 1 if reached.any() else len(explained_variance_ratio)
+
+
+def fit_umap(points: np.ndarray, *, n_neighbors: int, min_dist: float, random_state: int) -> np.ndarray:
+    """A two-dimensional map that keeps neighbours together (UMAP; McInnes, Healy and Melville 2018).
+
+    Distances and densities on the map are not those of the points: look at it, do not score in it.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, p)
+    n_neighbors : int
+        Neighbours looked at, n - 1 at most.
+    min_dist : float
+        Smallest distance of two points on the map.
+    random_state : int
+        Seed; with it UMAP runs on one thread and is reproducible.
+
+    Returns
+    -------
+    ndarray of float32, shape (n, 2)
+    """
+    import umap
+
+    # UMAP's spectral start needs a few more points than dimensions; a handful of images has no such start.
+    init = "spectral" if len(points) > 10 else "random"
+    mapper = umap.UMAP(
+        n_neighbors=min(n_neighbors, len(points) - 1),
+        min_dist=min_dist,
+        init=init,
+        random_state=random_state,
+        n_jobs=1,
+    )
+    return np.asarray(mapper.fit_transform(points), dtype=np.float32)
