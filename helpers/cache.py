@@ -58,7 +58,13 @@ LIBRARIES = (
 )
 
 
-def cached(function: Callable[..., Any], *args: Any, cache_dir: str | Path, **kwargs: Any) -> Any:
+def cached(
+    function: Callable[..., Any],
+    *args: Any,
+    cache_dir: str | Path,
+    unkeyed: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Call a function of this package, or take what an equal call gave before.
 
     Parameters
@@ -70,6 +76,8 @@ def cached(function: Callable[..., Any], *args: Any, cache_dir: str | Path, **kw
         Its arguments: arrays, objects with a `fingerprint`, and values that JSON can hold.
     cache_dir : path
         Folder of the results; a relative one starts at the repository.
+    unkeyed : dict, optional
+        Further keyword arguments, which cannot change the result: how many jobs, what a progress bar says.
 
     Returns
     -------
@@ -78,7 +86,7 @@ def cached(function: Callable[..., Any], *args: Any, cache_dir: str | Path, **kw
     path = ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs)}.npz"
     stored = _read(path)
     if stored is None:
-        stored = _to_arrays(function(*args, **kwargs))
+        stored = _to_arrays(function(*args, **kwargs, **(unkeyed or {})))
         _write(path, stored)
     return _from_arrays(stored, typing.get_type_hints(function)["return"])
 

@@ -97,9 +97,9 @@ def embed_images(
         compute_embeddings,
         images,
         backbone=backbone,
-        batch_size=batch_size,
         precision=precision,
         cache_dir=cache_dir,
+        unkeyed={"batch_size": batch_size},
     )
 
 

@@ -69,11 +69,35 @@ def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponen
     PrincipalComponents
     """
     from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
-    # The full decomposition is exact and needs no seed.
-    pca = PCA(svd_solver="full").fit(features)
-    points = features if n_components is None else pca.transform(features)[:, :n_components]
+    # The full decomposition is exact and needs no seed; one thread, since the number of them shows in the last digits.
+    with threadpool_limits(limits=1):
+        pca = PCA(svd_solver="full").fit(features)
+        points = features if n_components is None else pca.transform(features)[:, :n_components]
     return PrincipalComponents(np.ascontiguousarray(points, dtype=np.float32), pca.explained_variance_ratio_)
+
+
+def sample_distances(X: np.ndarray, *, n_pairs: int, random_state: int) -> np.ndarray:
+    """Euclidean distances of random pairs of different rows.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+    n_pairs : int
+        Pairs drawn, with replacement.
+    random_state : int
+
+    Returns
+    -------
+    ndarray of float64, shape (n_pairs,)
+    """
+    rng = np.random.default_rng(random_state)
+    first = rng.integers(len(X), size=n_pairs)
+    second = (first + rng.integers(1, len(X), size=n_pairs)) % len(X)
+    # In parts, so that the differences of all pairs are never held at once.
+    parts = zip(np.array_split(first, 20), np.array_split(second, 20))
+    return np.concatenate([np.linalg.norm(X[i].astype(np.float64) - X[j], axis=1) for i, j in parts])
 
 
 def components_for(explained_variance_ratio: np.ndarray, share: float) -> int:

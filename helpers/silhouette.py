@@ -119,6 +119,19 @@ def cluster_table(details: SilhouetteDetails, labels: np.ndarray) -> pd.DataFram
     )
 
 
+def typical_and_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, *, n_worst: int) -> np.ndarray:
+    """The members of a cluster worth a look: the one with the highest silhouette, then the lowest, lowest first.
+
+    Returns
+    -------
+    ndarray of int, shape (1 + n_worst,) or shorter in a small cluster
+        Indices into `silhouette`.
+    """
+    members = np.flatnonzero(labels == cluster)
+    ordered = members[np.argsort(silhouette[members], kind="stable")]
+    return np.concatenate([ordered[-1:], ordered[:-1][:n_worst]])
+
+
 def _summary(samples: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     clusters, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     means = np.bincount(codes, samples) / sizes

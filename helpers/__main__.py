@@ -1,0 +1,114 @@
+"""The command line: ``python -m helpers run | book | params | test | lab``."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+try:
+    import pydantic  # noqa: F401
+    import yaml  # noqa: F401
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"error: {missing.name} is not installed here; install the requirements with\n"
+        '  python -m pip install -c constraints.txt -e ".[book,test]"\n'
+        "or let `make book` do it."
+    )
+
+from .notebooks import NotebookError, build_book, check_used, how_to_open, run_notebook
+from .parameters import ROOT, ParameterError, Parameters, load_parameters, parameter_table, parse_value
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command and return its exit status: 0, 1 for what failed, 2 for what was refused."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except ParameterError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except (NotebookError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; what was finished is kept, and the next run goes on from there.", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m helpers", description="How many clusters?")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    book = commands.add_parser("book", help="execute every notebook and build the book")
+    _add_parameter_options(book)
+    book.add_argument("-o", "--output", type=Path, help="folder of the book (default: _build)")
+    book.set_defaults(command=_book)
+
+    run = commands.add_parser("run", help="execute notebooks with strictly checked parameters")
+    run.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
+    _add_parameter_options(run)
+    run.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "runs", help="folder of the results")
+    run.set_defaults(command=_run)
+
+    params = commands.add_parser("params", help="print the table of parameters")
+    _add_parameter_options(params)
+    params.set_defaults(command=_params)
+
+    test = commands.add_parser("test", help="run the tests (further words go to pytest)")
+    test.set_defaults(command=lambda arguments: _module("pytest", arguments.rest))
+    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
+    lab.set_defaults(command=lambda arguments: _module("jupyterlab", [str(ROOT / "notebooks"), *arguments.rest]))
+    for command in (test, lab):
+        command.add_argument("rest", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
+    )
+    parser.add_argument("-f", "--file", metavar="FILE", help="read parameters from a YAML file; -p wins over it")
+
+
+def _parameters(arguments: argparse.Namespace) -> Parameters:
+    overrides = {name: parse_value(name, text) for name, text in arguments.parameter}
+    return load_parameters(arguments.file, **overrides)
+
+
+def _book(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    folders = {}
+    if arguments.output:
+        folders = {"build_dir": arguments.output.resolve(), "stage_dir": arguments.output.resolve() / "stage"}
+    page = build_book(_parameters(arguments), **folders)
+    print(f"{how_to_open(page)}\n({time.monotonic() - started:.0f} s)")
+    return 0
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    parameters = _parameters(arguments)
+    check_used([name for name, _ in arguments.parameter], arguments.notebooks)
+    for number, path in enumerate(arguments.notebooks, start=1):
+        label = f"[{number}/{len(arguments.notebooks)}] {path.name}"
+        output = run_notebook(path, arguments.output / path.name, parameters, label=label)
+        print(f"{path.name}: the executed notebook is {output}")
+    return 0
+
+
+def _params(arguments: argparse.Namespace) -> int:
+    parameters = _parameters(arguments)
+    print(parameter_table())
+    if parameters.changed():
+        print(f"\nset here: {parameters.as_options()}")
+    return 0
+
+
+def _module(name: str, rest: list[str]) -> int:
+    return subprocess.run([sys.executable, "-m", name, *rest], cwd=ROOT).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,453 @@
+"""Notebooks and the book: checked, executed with papermill, built with Jupyter Book.
+
+The one module that knows that notebooks exist. What a notebook itself calls from here is `provenance`.
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from .cache import cached, digest, library_versions, source_digest, write_atomically
+from .datasets import ImageSet, load_images
+from .parameters import ROOT, ParameterError, Parameters, nearest_name, parameter_table
+
+if TYPE_CHECKING:
+    from IPython.display import Markdown
+    from nbformat import NotebookNode
+
+# The tools that draw, execute and render: a page depends on them, and the computation does not.
+_PAGE_LIBRARIES = ("matplotlib", "seaborn", "papermill", "nbformat", "ipykernel", "myst-nb", "jupyter-book", "sphinx")
+_KEY_FILE = "book-key.txt"
+
+
+class NotebookError(RuntimeError):
+    """A notebook breaks a rule or failed, or the book did not build; the message says which, where and why."""
+
+
+@dataclass(frozen=True)
+class ExecutedNotebook:
+    """An executed notebook as the text of its file."""
+
+    text: str
+
+
+# --- checking ---------------------------------------------------------------------------------------------------------
+
+
+def notebook_sources(folder: Path = ROOT / "notebooks") -> list[Path]:
+    """The notebooks of the book, in the order in which they are read."""
+    return sorted(path for path in folder.glob("*.ipynb") if not path.name.startswith("."))
+
+
+def check_notebook(path: Path) -> list[str]:
+    """Hold a notebook's source against the rules of the house.
+
+    A source has no outputs or execution counts, and one cell tagged ``parameters`` whose names, annotations and
+    defaults are those of `Parameters`, each with a comment.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    list of str
+        The names of its parameters.
+
+    Raises
+    ------
+    NotebookError
+        At the first broken rule.
+    """
+    notebook = _read_notebook(path)
+    for number, cell in enumerate(notebook.cells, start=1):
+        if cell.get("outputs") or cell.get("execution_count"):
+            raise NotebookError(f"{path.name}: cell {number} holds outputs; clear them, sources are kept without.")
+    tagged = [cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", [])]
+    if len(tagged) != 1:
+        raise NotebookError(f"{path.name}: {len(tagged)} cells are tagged 'parameters'; there must be exactly one.")
+    return [_check_parameter(path, line) for line in tagged[0].source.splitlines()]
+
+
+def _read_notebook(path: Path) -> NotebookNode:
+    import nbformat
+
+    try:
+        return nbformat.read(path, as_version=4)
+    except FileNotFoundError:
+        raise NotebookError(f"There is no notebook {path}.") from None
+    except Exception as error:  # nbformat raises its own kinds, json's and os's
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise NotebookError(f"{path} cannot be read as a notebook: {reason[0]}.") from None
+
+
+def _check_parameter(path: Path, line: str) -> str:
+    """Check a line ``name: annotation = default  # comment`` of a parameter cell and return the name."""
+    form = f"{path.name}: the parameter line {line!r}"
+    try:
+        statement = ast.parse(line).body[0]
+        assert isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        name, default = statement.target.id, ast.literal_eval(statement.value)  # type: ignore[arg-type]
+    except (SyntaxError, IndexError, AssertionError, ValueError, TypeError):
+        raise NotebookError(f"{form} must have the form `name: type = value  # meaning`.") from None
+    if name not in Parameters.model_fields:
+        near = nearest_name(name, list(Parameters.model_fields))
+        raise NotebookError(f"{form} names no parameter of helpers/parameters.py{near or '.'}")
+    field = Parameters.model_fields[name]
+    annotation = _annotation(name)
+    if ast.unparse(statement.annotation).strip("'\"") != annotation:
+        raise NotebookError(f"{form} must be annotated {annotation}, as in helpers/parameters.py.")
+    if type(default) is not type(field.default) or default != field.default:
+        raise NotebookError(f"{form} must have the default {field.default!r}, as in helpers/parameters.py.")
+    if "#" not in line:
+        raise NotebookError(f"{form} must end in a comment that says what it means.")
+    return name
+
+
+def _annotation(name: str) -> str:
+    """The annotation of a field in a form that papermill can read: it knows no ``|`` and no ``Literal``."""
+    text = str(Parameters.__annotations__[name])
+    if text.startswith("Literal"):
+        return "str"
+    base, _, none = text.partition(" | ")
+    return f"Optional[{base}]" if none else base
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str = "") -> Path:
+    """Check a notebook and its parameters strictly, execute it with papermill, and write the result.
+
+    Parameters
+    ----------
+    path : Path
+        The source.
+    output : Path
+        Where the executed notebook goes. It is written after each cell, so a failed run can be looked at.
+    parameters : Parameters
+        Those that the notebook declares are given to it.
+    label : str
+        What the progress bar calls it.
+
+    Returns
+    -------
+    Path
+        `output`.
+
+    Raises
+    ------
+    ParameterError
+        If the data set cannot be opened or is too small for the parameters; nothing was executed then.
+    NotebookError
+        If the source breaks a rule or a cell fails.
+    """
+    names = check_notebook(path)
+    open_images(parameters, names)
+    values = {name: value for name, value in parameters.changed().items() if name in names}
+    return _execute(path, output, values, label or path.name)
+
+
+def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
+    """Open the data set of a study and check, before anything is executed, that it can carry what `names` it uses."""
+    images = load_images(parameters.dataset, n_images=parameters.n_images, random_state=parameters.random_state)
+    if "k_max" in names:
+        parameters.check_images(len(images))
+    return images
+
+
+def check_used(names: Iterable[str], paths: Iterable[Path]) -> None:
+    """Refuse a parameter that none of the notebooks has."""
+    declared = {name for path in paths for name in check_notebook(path)}
+    for name in names:
+        if name not in declared:
+            known = ", ".join(known for known in Parameters.model_fields if known in declared)
+            raise ParameterError(f"{name} is a parameter of none of the notebooks named; theirs are {known}.")
+
+
+def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Path:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            path,
+            output,
+            parameters=values,
+            kernel_name="python3",
+            cwd=ROOT,
+            extra_arguments=["--log-level=40"],  # without the kernel's remarks between the progress bars
+            progress_bar={"desc": label, "bar_format": "{desc}: cell {n_fmt} of {total_fmt} |{bar:20}| {elapsed}"},
+        )
+    except papermill.PapermillExecutionError as error:
+        line = next((line for line in error.source.splitlines() if line.strip()), "")
+        raise NotebookError(
+            f"{path.name} failed in cell {error.cell_index + 1} (`{line}`): {error.ename}: {error.evalue} "
+            f"What it had done is in {output}."
+        ) from None
+    except DeadKernelError:
+        raise NotebookError(f"{path.name} failed: its kernel died, perhaps for want of memory.") from None
+    return output
+
+
+def execute_source(name: str, source: str, values: dict[str, Any], fingerprint: str, versions: dict[str, str], *,
+                   label: str, failed_dir: Path) -> ExecutedNotebook:  # fmt: skip
+    """Execute the text of a notebook; `cached` keeps the result, keyed by the text, the values and the data."""
+    with tempfile.TemporaryDirectory() as folder:
+        path, output = Path(folder, name), Path(folder, "out", name)
+        path.write_text(source, encoding="utf-8")
+        try:
+            _execute(path, output, values, label)
+        except NotebookError as error:
+            kept = failed_dir / name
+            failed_dir.mkdir(parents=True, exist_ok=True)
+            if output.exists():
+                shutil.copyfile(output, kept)
+            raise NotebookError(str(error).replace(str(output), str(kept))) from None
+        return ExecutedNotebook(output.read_text(encoding="utf-8"))
+
+
+# --- provenance -------------------------------------------------------------------------------------------------------
+
+
+def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skipped: int = 0) -> Markdown:
+    """Where the numbers of a notebook come from, as a table for its end.
+
+    Parameters
+    ----------
+    notebook : str
+        The file name of the notebook.
+    parameters : Parameters
+        As the notebook was given them.
+    images : ImageSet
+    n_skipped : int
+        Images that could not be read.
+
+    Returns
+    -------
+    Markdown
+        Command, parameters, data, versions and run time.
+    """
+    import psutil
+    from IPython.display import Markdown
+
+    command = f"python -m helpers run notebooks/{notebook} {parameters.as_options()}".strip()
+    versions = library_versions() | page_versions()
+    seconds = time.time() - psutil.Process().create_time()
+    used = {name: value for name, value in parameters if name in parameters.model_fields_set}
+    rows = {
+        "command": f"`{command}`",
+        "parameters": ", ".join(f"{name} = {value}" for name, value in used.items()),
+        "data": f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…",
+        "code": _revision(),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "run time": f"{seconds:.0f} s since the kernel started",
+        "credit": images.credit or "your own images",
+    }
+    lines = [f"| {name} | {text.replace('|', chr(92) + '|')} |" for name, text in rows.items()]
+    return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))
+
+
+def page_versions() -> dict[str, str]:
+    """The versions of the tools that draw and render."""
+    return {name: metadata.version(name) for name in _PAGE_LIBRARIES}
+
+
+def _revision() -> str:
+    """The commit of the checkout and a digest of the helpers' sources, which also tells uncommitted changes apart."""
+    git = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
+    )
+    sources = f"helpers SHA-256 {source_digest('notebooks')[:16]}…"
+    return f"commit {git.stdout.strip()}, {sources}" if git.returncode == 0 else sources
+
+
+# --- the book ---------------------------------------------------------------------------------------------------------
+
+
+def build_book(
+    parameters: Parameters,
+    *,
+    build_dir: Path = ROOT / "_build",
+    stage_dir: Path = ROOT / "_stage",
+    source_dir: Path = ROOT,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Execute every notebook and build the HTML book.
+
+    Notebooks whose source, parameters, data, helpers and libraries have not changed are taken from the cache. The
+    book is built beside the last good one and replaces it only when nothing failed.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    build_dir : Path
+        The book is in its folder ``html``.
+    stage_dir : Path
+        Where prose and executed notebooks are put together.
+    source_dir : Path
+        The repository, with `_config.yml`, `book` and `notebooks`.
+    say : callable
+        Told what is going on, a sentence at a time.
+
+    Returns
+    -------
+    Path
+        The first page.
+
+    Raises
+    ------
+    ParameterError
+        If the data cannot carry the parameters; nothing was executed then.
+    NotebookError
+        If a notebook breaks a rule or fails, or a page has a warning.
+    """
+    from filelock import FileLock, Timeout
+
+    sources = notebook_sources(source_dir / "notebooks")
+    declared = {path: check_notebook(path) for path in sources}
+    images = open_images(parameters, Parameters.model_fields)
+    build_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(build_dir / ".lock", timeout=0):
+            executed = _execute_all(declared, parameters, images, build_dir, say)
+            return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
+    except Timeout:
+        raise NotebookError(f"Another build is at work in {build_dir}; wait for it, or name another --output.") from None
+
+
+def _execute_all(
+    declared: dict[Path, list[str]], parameters: Parameters, images: ImageSet, build_dir: Path, say: Callable
+) -> dict[str, str]:
+    """The texts of the executed notebooks, by file name."""
+    executed = {}
+    versions = page_versions()
+    for number, (path, names) in enumerate(declared.items(), start=1):
+        values = {name: value for name, value in parameters.changed().items() if name in names}
+        started = time.monotonic()
+        executed[path.name] = cached(
+            execute_source,
+            path.name,
+            path.read_text(encoding="utf-8"),
+            values,
+            images.fingerprint,
+            versions,
+            cache_dir=parameters.cache_dir,
+            unkeyed={"label": f"[{number}/{len(declared)}] {path.name}", "failed_dir": build_dir / "failed"},
+        ).text
+        if time.monotonic() - started < 0.5:
+            say(f"[{number}/{len(declared)}] {path.name}: unchanged")
+    return executed
+
+
+def _build_pages(
+    executed: dict[str, str], parameters: Parameters, source_dir: Path, build_dir: Path, stage_dir: Path, say: Callable
+) -> Path:
+    files = _stage_files(executed, parameters, source_dir)
+    key = digest(sorted((name, digest(text.hex())) for name, text in files.items()), source_digest("notebooks"),
+                 page_versions())  # fmt: skip
+    html = build_dir / "html"
+    key_file = html / _KEY_FILE
+    if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:
+        say("Nothing has changed since the last build.")
+        return html / "index.html"
+    _write_stage(files, stage_dir)
+    with tempfile.TemporaryDirectory(dir=build_dir, prefix="pages-") as work:
+        built = _run_jupyter_book(stage_dir, Path(work), build_dir / "jupyter-book.log")
+        (built / _KEY_FILE).write_text(key, encoding="utf-8")
+        if html.exists():
+            os.rename(html, Path(work, "previous"))
+        os.rename(built, html)
+    return html / "index.html"
+
+
+def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: Path) -> dict[str, bytes]:
+    """The files of the stage, at the paths of their sources in the repository."""
+    prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
+    files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
+    files |= {f"notebooks/{name}": text.encode() for name, text in executed.items()}
+    files["_config.yml"] = _config(source_dir / "_config.yml")
+    files["book/_generated/parameters.md"] = parameter_table().encode()
+    files["book/_generated/this_book.md"] = _this_book(parameters).encode()
+    return files
+
+
+def _config(path: Path) -> bytes:
+    """The configuration, with buttons that lead to the published repository only where one is set."""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if config["repository"]["url"]:
+        config["html"] |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": True}
+        config["launch_buttons"] = {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+        }
+    return yaml.safe_dump(config, sort_keys=False).encode()
+
+
+def _this_book(parameters: Parameters) -> str:
+    changed = [f"- `{name}`: `{value}`" for name, value in parameters.changed().items()]
+    command = f"python -m helpers book {parameters.as_options()}".strip()
+    about = "\n".join(changed) if changed else "Every parameter is at its default."
+    return f"{about}\n\nThe command that builds this very book:\n\n```\n{command}\n```\n"
+
+
+def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:
+    shutil.rmtree(stage_dir, ignore_errors=True)
+    for name, content in files.items():
+        path = stage_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
+    """Build the staged book with warnings as errors, showing how far it is, and return the folder of the pages."""
+    from tqdm import tqdm
+
+    command = [
+        sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage_dir), "--config", str(stage_dir / "_config.yml"),
+        "--toc", str(stage_dir / "book" / "_toc.yml"), "--path-output", str(work), "-W", "-n", "--keep-going",
+    ]  # fmt: skip
+    lines: list[str] = []
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"NO_COLOR": "1"}
+        ) as process,
+        tqdm(total=200, desc="pages", bar_format="{desc} |{bar:20}| {elapsed}") as bar,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            lines.append(line)
+            bar.update(max(_progress(line) - bar.n, 0))
+    write_atomically(log, lambda file: file.write("".join(lines).encode()))
+    if process.returncode:
+        faults = [line.strip() for line in lines if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
+        raise NotebookError("\n".join(["The pages did not build; the last good book is still in place.", *faults[:20],
+                                       f"All that Jupyter Book said is in {log}."]))  # fmt: skip
+    return work / "_build" / "html"
+
+
+def _progress(line: str) -> int:
+    """How far a line of Sphinx says that it is, of 100 for reading and 100 for writing."""
+    found = re.search(r"(reading|writing).*\[ *(\d+)%\]", line)
+    return 0 if found is None else int(found[2]) + 100 * (found[1] == "writing")
+
+
+def how_to_open(page: Path) -> str:
+    """Where the book is and how to open it, in two lines."""
+    return f"The book is at {page}\nOpen it with: {shlex.join([sys.executable, '-m', 'webbrowser', page.as_uri()])}"

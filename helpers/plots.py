@@ -1,0 +1,252 @@
+"""One function per figure. They draw finished numbers, and compute nothing but where to put them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image
+
+# The first colours of seaborn's colour-blind-safe palette, by what they stand for.
+GAIN, LOSS, MARK, OTHER = "#0173b2", "#d55e00", "#ca9161", "#029e73"
+_GREY = "#6b6b6b"
+
+
+def set_style() -> None:
+    """Use one style for all figures: opaque and light, so that they read the same in a light and a dark theme."""
+    sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.2, 4.2),
+            "figure.facecolor": "white",
+            "savefig.facecolor": "white",
+            "figure.dpi": 110,
+            "savefig.bbox": "tight",
+            "axes.titlesize": "medium",
+            "axes.titleweight": "bold",
+            "grid.color": "#e6e6e6",
+            "legend.frameon": False,
+        }
+    )
+
+
+def cluster_colors(n_clusters: int) -> list[tuple[float, float, float]]:
+    """A colour for each cluster, the same for the same cluster on every figure.
+
+    The first ten are colour-blind-safe; no palette is for more, so the figures also write the clusters' numbers.
+    """
+    safe = sns.color_palette("colorblind", 10)
+    more = sns.husl_palette(max(n_clusters - 10, 1), l=0.55)
+    return [*safe, *more][:n_clusters]
+
+
+def _axes(ax: Axes | None) -> Axes:
+    return plt.subplots()[1] if ax is None else ax
+
+
+def _mark_k(ax: Axes, k_values: Sequence[int]) -> None:
+    ax.set_xticks(list(k_values))
+    ax.set_xlabel("number of clusters k")
+
+
+def plot_distribution(values: np.ndarray, label: str, ax: Axes | None = None) -> Axes:
+    """A histogram of `values`, with their mean."""
+    ax = _axes(ax)
+    sns.histplot(x=values, ax=ax, color=GAIN, edgecolor="white")
+    ax.axvline(values.mean(), color=LOSS, linestyle="--", label=f"mean {values.mean():.3g}")
+    ax.set(xlabel=label, ylabel="count", xlim=(min(0, values.min()), None))
+    ax.legend()
+    return ax
+
+
+def plot_explained_variance(explained_variance_ratio: np.ndarray, kept: int, ax: Axes | None = None) -> Axes:
+    """The variance that the first components explain together, with the number kept."""
+    ax = _axes(ax)
+    share = np.cumsum(explained_variance_ratio)
+    ax.plot(np.arange(1, len(share) + 1), share, color=GAIN)
+    ax.axvline(kept, color=LOSS, linestyle="--", label=f"{kept} kept: {share[kept - 1]:.0%}")
+    ax.set(xlabel="number of principal components", ylabel="explained variance", ylim=(0, 1.02), xscale="log")
+    ax.legend(loc="lower right")
+    return ax
+
+
+def plot_map(points: np.ndarray, labels: Sequence, title: str, ax: Axes | None = None) -> Axes:
+    """Points of a two-dimensional map, coloured by label; a legend while the labels are few."""
+    ax = _axes(ax)
+    names = sorted(set(labels))
+    palette = dict(zip(names, cluster_colors(len(names))))
+    legend = "full" if 1 < len(names) <= 12 else False
+    sns.scatterplot(
+        x=points[:, 0], y=points[:, 1], hue=list(labels), hue_order=names, palette=palette,
+        s=12, linewidth=0, alpha=0.7, legend=legend, ax=ax,
+    )  # fmt: skip
+    if legend:
+        sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None)
+    ax.set(title=title, xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
+    return ax
+
+
+def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None, ax: Axes | None = None) -> Axes:
+    """Inertia against k, with the elbow where there is one."""
+    ax = _axes(ax)
+    ax.plot(k_values, inertia, "o-", color=GAIN)
+    if elbow is not None:
+        ax.axvline(elbow, color=LOSS, linestyle="--", label=f"elbow at k = {elbow}")
+        ax.legend()
+    ax.set(ylabel="inertia", ylim=(0, None))
+    _mark_k(ax, k_values)
+    return ax
+
+
+def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:
+    """The elbow found when the sweep stops at each k."""
+    ax = _axes(ax)
+    found = elbows.dropna()
+    ax.plot(found.index, found.astype(int), "o-", color=GAIN)
+    ax.set(xlabel="largest k tried", ylabel="elbow", xticks=list(elbows.index))
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    return ax
+
+
+def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Score (micro) and mean over clusters (macro) against k, with two standard errors of the score."""
+    ax = _axes(ax)
+    for name, error, color, marker in (
+        ("score", "standard_error", GAIN, "o"),
+        ("macro", "macro_error", LOSS, "s"),
+    ):
+        ax.plot(table.index, table[name], f"{marker}-", color=color, label={"score": "score (micro)"}.get(name, name))
+        ax.fill_between(
+            table.index, table[name] - 2 * table[error], table[name] + 2 * table[error], color=color, alpha=0.15
+        )
+    ax.axhline(0, color=_GREY, linewidth=1)
+    ax.set(ylabel="mean silhouette")
+    ax.legend()
+    _mark_k(ax, table.index)
+    return ax
+
+
+def plot_lines(
+    lines: dict[str, Sequence[float]], k_values: Sequence[int], ylabel: str, ax: Axes | None = None
+) -> Axes:
+    """Up to three named lines against k."""
+    ax = _axes(ax)
+    for (name, values), color, marker in zip(lines.items(), (GAIN, LOSS, OTHER), "os^"):
+        ax.plot(k_values, values, f"{marker}-", color=color, label=name)
+    ax.axhline(0, color=_GREY, linewidth=1)
+    ax.set(ylabel=ylabel)
+    ax.legend()
+    _mark_k(ax, k_values)
+    return ax
+
+
+def plot_knife(samples: np.ndarray, labels: np.ndarray, ax: Axes | None = None) -> Axes:
+    """The silhouettes of all samples, sorted within their clusters: Rousseeuw's silhouette plot."""
+    ax = _axes(ax)
+    gap = max(1, len(samples) // 100)
+    base = 0
+    for cluster, color in enumerate(cluster_colors(int(labels.max()) + 1)):
+        widths = np.sort(samples[labels == cluster])
+        ax.fill_betweenx(np.arange(base, base + len(widths)), 0, widths, color=color, linewidth=0, step="mid")
+        ax.text(-0.01, base + len(widths) / 2, str(cluster), ha="right", va="center", fontsize="small",
+                transform=ax.get_yaxis_transform())  # fmt: skip
+        base += len(widths) + gap
+    ax.axvline(samples.mean(), color="black", linestyle="--", linewidth=1)
+    ax.axvline(0, color=_GREY, linewidth=1)
+    ax.set(title=f"k = {labels.max() + 1}, score {samples.mean():.3f}", xlabel="silhouette", yticks=[])
+    ax.grid(False, axis="y")
+    return ax
+
+
+def plot_knives(samples: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> Figure:
+    """Knife plots side by side on one scale, at most three in a row."""
+    n_columns = min(len(samples), 3)
+    n_rows = -(-len(samples) // n_columns)
+    figure, axes = plt.subplots(
+        n_rows, n_columns, figsize=(3.4 * n_columns, 4.4 * n_rows), squeeze=False, sharex=True
+    )
+    for ax, s, l in zip(axes.flat, samples, labels):
+        plot_knife(s, l, ax)
+    for ax in axes.flat[len(samples) :]:
+        ax.set_axis_off()
+    axes[0, 0].set_ylabel("samples, by cluster", labelpad=18)
+    figure.tight_layout()
+    return figure
+
+
+def plot_signs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Shares of positive, zero and negative samples, stacked, against k."""
+    ax = _axes(ax)
+    below = np.zeros(len(table))
+    for name, color in (("positive", GAIN), ("zero", "#cccccc"), ("negative", LOSS)):
+        ax.bar(table.index, table[name], bottom=below, color=color, label=name, linewidth=0)
+        below += table[name].to_numpy()
+    ax.set(ylabel="share of samples", ylim=(0, 1))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _mark_k(ax, table.index)
+    return ax
+
+
+def plot_identity(identity: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What positive samples give and negative ones take, a pair of bars for each k, and the score they leave."""
+    ax = _axes(ax)
+    ax.bar(identity.index, identity["gain"], color=GAIN, label="given by positive samples", linewidth=0)
+    ax.bar(identity.index, -identity["loss"], color=LOSS, label="taken by negative samples", linewidth=0)
+    ax.plot(identity.index, identity["score"], "o-", color="black", label="score")
+    ax.axhline(0, color=_GREY, linewidth=1)
+    ax.set(ylabel="part of the mean silhouette")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _mark_k(ax, identity.index)
+    return ax
+
+
+def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The path of k in the plane of score and share of positive samples."""
+    ax = _axes(ax)
+    ax.plot(table["positive"], table["score"], "-", color="#bbbbbb", linewidth=1)
+    ax.scatter(table["positive"], table["score"], color=GAIN, zorder=2)
+    for k, row in table.iterrows():
+        ax.annotate(str(k), (row["positive"], row["score"]), xytext=(4, 4), textcoords="offset points")
+    ax.set(xlabel="share of positive samples", ylabel="score")
+    return ax
+
+
+def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> Figure:
+    """The criteria one below the other against k, each with the k that it prefers."""
+    names = {
+        "inertia": ("elbow", "inertia"),
+        "score": ("score", "score"),
+        "macro": ("macro", "mean over\nclusters"),
+        "positive": ("positive", "share of\npositive samples"),
+    }
+    figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 7.6), sharex=True, layout="constrained")
+    for ax, (column, (criterion, label)) in zip(axes, names.items()):
+        ax.plot(criteria.index, criteria[column], "o-", color=GAIN, markersize=4)
+        k = preferred[criterion]
+        if k is not None:
+            ax.plot(k, criteria.loc[k, column], "o", color=LOSS, markersize=10)
+            ax.annotate(f"k = {k}", (k, criteria.loc[k, column]), xytext=(10, 2), textcoords="offset points", color=LOSS)
+        ax.margins(y=0.2)
+        ax.set_ylabel(label)
+    _mark_k(axes[-1], criteria.index)
+    return figure
+
+
+def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns: int = 6) -> Figure:
+    """Images in a grid, each under its title."""
+    n_columns = min(n_columns, max(len(images), 1))
+    n_rows = -(-len(images) // n_columns)
+    figure, axes = plt.subplots(
+        n_rows, n_columns, figsize=(1.5 * n_columns, 1.85 * n_rows), squeeze=False, layout="constrained"
+    )
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, image, title in zip(axes.flat, images, titles):
+        ax.imshow(image)
+        ax.set_title(title, fontsize="x-small", fontweight="normal")
+    return figure
