@@ -52,14 +52,14 @@ class Verdict:
         The k within sampling error of the best by score and by macro alike.
     preferred : dict of str to int or None
         The k that each criterion prefers.
-    sentences : list of str
-        The verdict in words, the conclusion first; every number in them is from the table.
+    sentences : dict of str to str
+        The verdict in words, by topic, the conclusion first; every number in them is from the table.
     """
 
     n_clusters: int | None
     shortlist: list[int]
     preferred: dict[str, int | None]
-    sentences: list[str]
+    sentences: dict[str, str]
 
 
 def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
@@ -179,14 +179,14 @@ def verdict(table: pd.DataFrame) -> Verdict:
     shortlist = [k for k in _within_error(table, "score", "standard_error") if k in _macro_list(table)]
     structured = table["score"].max() > BANDS[0][0]
     n_clusters = shortlist[0] if structured and len(shortlist) == 1 else None
-    sentences = [
-        _conclusion(n_clusters, shortlist, structured),
-        _strength(table),
-        _preferences(table, preferred),
-        _elbow_sentence(elbow, elbows),
-        _shortlist_sentence(table),
-        _step_sentence(table),
-    ]
+    sentences = {
+        "conclusion": _conclusion(n_clusters, shortlist, structured),
+        "strength": _strength(table),
+        "preferences": _preferences(table, preferred),
+        "elbow": _elbow_sentence(elbow, elbows),
+        "shortlist": _shortlist_sentence(table),
+        "disagreement": _step_sentence(table),
+    }
     return Verdict(n_clusters, shortlist if structured else [], preferred, sentences)
 
 

@@ -6,6 +6,9 @@ The one module that knows that notebooks exist. What a notebook itself calls fro
 from __future__ import annotations
 
 import ast
+import base64
+import html
+import io
 import os
 import re
 import shlex
@@ -27,7 +30,8 @@ from .datasets import ImageSet, load_images
 from .parameters import ROOT, ParameterError, Parameters, nearest_name, parameter_table
 
 if TYPE_CHECKING:
-    from IPython.display import Markdown
+    from IPython.display import HTML, Markdown
+    from matplotlib.figure import Figure
     from nbformat import NotebookNode
 
 # The tools that draw, execute and render: a page depends on them, and the computation does not.
@@ -264,6 +268,19 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skippe
     return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))
 
 
+def figure_html(figure: Figure, alt: str) -> HTML:
+    """A figure with a text alternative, for gluing on another page.
+
+    There myst-nb would give a glued figure no text alternative, and no file where the cell of origin is hidden.
+    """
+    from IPython.display import HTML
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return HTML(f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">')
+
+
 def page_versions() -> dict[str, str]:
     """The versions of the tools that draw and render."""
     return {name: metadata.version(name) for name in _PAGE_LIBRARIES}
@@ -362,19 +379,19 @@ def _build_pages(
     files = _stage_files(executed, parameters, source_dir)
     key = digest(sorted((name, digest(text.hex())) for name, text in files.items()), source_digest("notebooks"),
                  page_versions())  # fmt: skip
-    html = build_dir / "html"
-    key_file = html / _KEY_FILE
+    pages = build_dir / "html"
+    key_file = pages / _KEY_FILE
     if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:
         say("Nothing has changed since the last build.")
-        return html / "index.html"
+        return pages / "index.html"
     _write_stage(files, stage_dir)
     with tempfile.TemporaryDirectory(dir=build_dir, prefix="pages-") as work:
         built = _run_jupyter_book(stage_dir, Path(work), build_dir / "jupyter-book.log")
         (built / _KEY_FILE).write_text(key, encoding="utf-8")
-        if html.exists():
-            os.rename(html, Path(work, "previous"))
-        os.rename(built, html)
-    return html / "index.html"
+        if pages.exists():
+            os.rename(pages, Path(work, "previous"))
+        os.rename(built, pages)
+    return pages / "index.html"
 
 
 def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: Path) -> dict[str, bytes]:

@@ -164,11 +164,11 @@ def plot_knife(samples: np.ndarray, labels: np.ndarray, ax: Axes | None = None) 
 
 
 def plot_knives(samples: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> Figure:
-    """Knife plots side by side on one scale, at most three in a row."""
-    n_columns = min(len(samples), 3)
+    """Knife plots side by side on one scale, at most four in a row."""
+    n_columns = min(len(samples), 4)
     n_rows = -(-len(samples) // n_columns)
     figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(3.4 * n_columns, 4.4 * n_rows), squeeze=False, sharex=True
+        n_rows, n_columns, figsize=(max(2.6 * n_columns, 4.5), 4.6 * n_rows), squeeze=False, sharex=True
     )
     for ax, s, l in zip(axes.flat, samples, labels):
         plot_knife(s, l, ax)
