@@ -28,7 +28,7 @@ _DIGITS_CREDIT = (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ImageSet:
     """A collection of n images.
 
@@ -44,6 +44,8 @@ class ImageSet:
         SHA-256 over the names, labels and contents of all images.
     credit : str
         Whom to credit, in one line; empty for one's own images.
+    read : callable
+        Gives the i-th image as it is stored; `open` is this, made RGB.
     details : dict of str to ndarray of shape (n,)
         What else is known of each image.
     """
@@ -53,11 +55,15 @@ class ImageSet:
     labels: np.ndarray | None
     fingerprint: str
     credit: str
-    read: Callable[[int], Image.Image] = field(repr=False)
-    details: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
+    read: Callable[[int], Image.Image]
+    details: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def __repr__(self) -> str:
+        labels = "no labels" if self.labels is None else f"{len(set(self.labels))} labels"
+        return f"ImageSet({self.dataset!r}, {len(self)} images, {labels})"
 
     def open(self, i: int) -> Image.Image:
         """Image `i` as RGB, as a viewer would show it: upright, its first frame, transparency on white.
@@ -119,9 +125,7 @@ def load_images(dataset: str, *, n_images: int | None = None, random_state: int 
 
 def _sample(images: ImageSet, n_images: int, random_state: int) -> ImageSet:
     if n_images > len(images):
-        raise ParameterError(
-            f"n_images = {n_images} is more than {images.dataset!r} has; it has {len(images)} images."
-        )
+        raise ParameterError(f"n_images = {n_images} is more than {images.dataset!r} has; it has {len(images)} images.")
     chosen = np.random.default_rng(random_state).choice(len(images), n_images, replace=False)
     return images.take(np.sort(chosen))
 
@@ -181,9 +185,7 @@ def _folder(dataset: str, path: str) -> ImageSet:
     names = [path.relative_to(folder).as_posix() for path in paths]
     labels = np.array([name.rpartition("/")[0] for name in names])
     known = labels if len(set(labels)) > 1 else None
-    return ImageSet(
-        dataset, names, known, _files_fingerprint(names, known, paths), "", lambda i: Image.open(paths[i])
-    )
+    return ImageSet(dataset, names, known, _files_fingerprint(names, known, paths), "", lambda i: Image.open(paths[i]))
 
 
 def _walk(folder: Path) -> Iterator[Path]:

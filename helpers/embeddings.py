@@ -194,7 +194,10 @@ def _decoded_batches(images: ImageSet, transform: Callable, batch_size: int) -> 
             return i, error
 
     starts = range(0, len(images), batch_size)
-    with ThreadPoolExecutor(_DECODERS) as decoders, tqdm(total=len(images), desc="embedding", unit="image", delay=2) as bar:
+    with (
+        ThreadPoolExecutor(_DECODERS) as decoders,
+        tqdm(total=len(images), desc="embedding", unit="image", delay=2) as bar,
+    ):
         pending = [decoders.submit(decode, i) for i in range(min(batch_size, len(images)))]
         for start in starts:
             batch = [future.result() for future in pending]

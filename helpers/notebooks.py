@@ -346,7 +346,9 @@ def build_book(
             executed = _execute_all(declared, parameters, images, build_dir, say)
             return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
     except Timeout:
-        raise NotebookError(f"Another build is at work in {build_dir}; wait for it, or name another --output.") from None
+        raise NotebookError(
+            f"Another build is at work in {build_dir}; wait for it, or name another --output."
+        ) from None
 
 
 def _execute_all(
@@ -454,8 +456,8 @@ def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
     write_atomically(log, lambda file: file.write("".join(lines).encode()))
     if process.returncode:
         faults = [line.strip() for line in lines if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
-        raise NotebookError("\n".join(["The pages did not build; the last good book is still in place.", *faults[:20],
-                                       f"All that Jupyter Book said is in {log}."]))  # fmt: skip
+        report = ["The pages did not build; the last good book is still in place.", *faults[:20]]
+        raise NotebookError("\n".join([*report, f"All that Jupyter Book said is in {log}."]))
     return work / "_build" / "html"
 
 

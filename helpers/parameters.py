@@ -44,7 +44,8 @@ class Parameters(BaseModel):
         "float32", description="arithmetic of the network; bfloat16 is faster on some processors, and coarser"
     )
     normalize: Literal["none", "unit", "standard"] = Field(
-        "unit", description="what is done to the features: nothing, each image to length 1, or each feature to variance 1"
+        "unit",
+        description="what is done to the features: nothing, each image to length 1, or each feature to variance 1",
     )
     n_components: int | None = Field(
         50, ge=1, description="principal components that k-means sees, at most; null leaves PCA out"

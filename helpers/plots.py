@@ -131,9 +131,7 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_lines(
-    lines: dict[str, Sequence[float]], k_values: Sequence[int], ylabel: str, ax: Axes | None = None
-) -> Axes:
+def plot_lines(lines: dict[str, Sequence[float]], k_values: Sequence[int], ylabel: str, ax: Axes | None = None) -> Axes:
     """Up to three named lines against k."""
     ax = _axes(ax)
     for (name, values), color, marker in zip(lines.items(), (GAIN, LOSS, OTHER), "os^"):
@@ -170,8 +168,8 @@ def plot_knives(samples: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> 
     figure, axes = plt.subplots(
         n_rows, n_columns, figsize=(max(2.6 * n_columns, 4.5), 4.6 * n_rows), squeeze=False, sharex=True
     )
-    for ax, s, l in zip(axes.flat, samples, labels):
-        plot_knife(s, l, ax)
+    for ax, *clustering in zip(axes.flat, samples, labels):
+        plot_knife(*clustering, ax)
     for ax in axes.flat[len(samples) :]:
         ax.set_axis_off()
     axes[0, 0].set_ylabel("samples, by cluster", labelpad=18)
@@ -230,7 +228,9 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> F
         k = preferred[criterion]
         if k is not None:
             ax.plot(k, criteria.loc[k, column], "o", color=LOSS, markersize=10)
-            ax.annotate(f"k = {k}", (k, criteria.loc[k, column]), xytext=(10, 2), textcoords="offset points", color=LOSS)
+            ax.annotate(
+                f"k = {k}", (k, criteria.loc[k, column]), xytext=(10, 2), textcoords="offset points", color=LOSS
+            )
         ax.margins(y=0.2)
         ax.set_ylabel(label)
     _mark_k(axes[-1], criteria.index)

@@ -90,11 +90,12 @@ def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by ``n_clusters``. ``score`` is the mean over samples (micro), ``macro`` the mean over clusters of
-        their means; ``median``; ``standard_error`` and ``macro_error``, the standard errors of score and macro if the images
-        were drawn independently and the clusters were given; shares ``positive``, ``zero`` and ``negative``; ``mean_positive`` and ``mean_negative`` (0 where there is none);
-        ``worst_cluster`` and its mean, ``worst_mean``.
+        their means; ``median``; ``standard_error`` and ``macro_error``, the standard errors of score and macro if
+        the images were drawn independently and the clusters were given; shares ``positive``, ``zero`` and
+        ``negative``; ``mean_positive`` and ``mean_negative`` (0 where there is none); ``worst_cluster`` and its
+        mean, ``worst_mean``.
     """
-    rows = [_summary(s, l) for s, l in zip(np.atleast_2d(samples), np.atleast_2d(labels), strict=True)]
+    rows = [_summary(*row) for row in zip(np.atleast_2d(samples), np.atleast_2d(labels), strict=True)]
     return pd.DataFrame(rows).set_index("n_clusters")
 
 
