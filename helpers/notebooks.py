@@ -438,10 +438,9 @@ def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
     """Build the staged book with warnings as errors, showing how far it is, and return the folder of the pages."""
     from tqdm import tqdm
 
-    command = [
-        sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage_dir), "--config", str(stage_dir / "_config.yml"),
-        "--toc", str(stage_dir / "book" / "_toc.yml"), "--path-output", str(work), "-W", "-n", "--keep-going",
-    ]  # fmt: skip
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage_dir)]
+    command += ["--config", str(stage_dir / "_config.yml"), "--toc", str(stage_dir / "book" / "_toc.yml")]
+    command += ["--path-output", str(work), "-W", "-n", "--keep-going"]
     lines: list[str] = []
     with (
         subprocess.Popen(

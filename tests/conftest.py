@@ -1,0 +1,46 @@
+"""What several test modules share: small books, built once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from helpers.notebooks import build_book
+from helpers.parameters import ROOT, Parameters, load_parameters
+
+
+@dataclass(frozen=True)
+class Book:
+    """A built book: its parameters, its pages, and its stage with the executed notebooks."""
+
+    parameters: Parameters
+    pages: Path
+    stage: Path
+    said: list[str]
+
+
+def build(folder: Path, parameters: Parameters, source_dir: Path = ROOT) -> Book:
+    """Build a book in a folder of its own."""
+    said: list[str] = []
+    build_book(parameters, build_dir=folder, stage_dir=folder / "stage", source_dir=source_dir, say=said.append)
+    return Book(parameters, folder / "html", folder / "stage", said)
+
+
+@pytest.fixture(scope="session")
+def cache_dir(tmp_path_factory) -> str:
+    """A cache of this test session alone, so that no result of an earlier one is taken for a new one."""
+    return str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def fast_book(tmp_path_factory, cache_dir) -> Book:
+    """The book of params/fast.yml."""
+    return build(tmp_path_factory.mktemp("fast"), load_parameters(ROOT / "params" / "fast.yml", cache_dir=cache_dir))
+
+
+@pytest.fixture(scope="session")
+def second_book(tmp_path_factory, cache_dir) -> Book:
+    """The book of params/second.yml: other images, other choices."""
+    return build(tmp_path_factory.mktemp("second"), load_parameters(ROOT / "params" / "second.yml", cache_dir=cache_dir))
