@@ -201,9 +201,11 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
         )
     except papermill.PapermillExecutionError as error:
         line = next((line for line in error.source.splitlines() if line.strip()), "")
+        # Counted as in the source, which has no cell of injected parameters.
+        number = error.cell_index + 1 - bool(values)
+        cause = f"{error.ename}: {error.evalue}".rstrip(". :")
         raise NotebookError(
-            f"{path.name} failed in cell {error.cell_index + 1} (`{line}`): {error.ename}: {error.evalue} "
-            f"What it had done is in {output}."
+            f"{path.name} failed in cell {number} (`{line}`): {cause}. What it had done is in {output}."
         ) from None
     except DeadKernelError:
         raise NotebookError(f"{path.name} failed: its kernel died, perhaps for want of memory.") from None
@@ -288,10 +290,12 @@ def page_versions() -> dict[str, str]:
 
 def _revision() -> str:
     """The commit of the checkout and a digest of the helpers' sources, which also tells uncommitted changes apart."""
+    sources = f"helpers SHA-256 {source_digest('notebooks')[:16]}…"
+    if not shutil.which("git"):
+        return sources
     git = subprocess.run(
         ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
     )
-    sources = f"helpers SHA-256 {source_digest('notebooks')[:16]}…"
     return f"commit {git.stdout.strip()}, {sources}" if git.returncode == 0 else sources
 
 
@@ -423,7 +427,7 @@ def _this_book(parameters: Parameters) -> str:
     changed = [f"- `{name}`: `{value}`" for name, value in parameters.changed().items()]
     command = f"python -m helpers book {parameters.as_options()}".strip()
     about = "\n".join(changed) if changed else "Every parameter is at its default."
-    return f"{about}\n\nThe command that builds this very book:\n\n```\n{command}\n```\n"
+    return f"{about}\n\nThe command that builds this very book:\n\n```text\n{command}\n```\n"
 
 
 def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:

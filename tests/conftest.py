@@ -43,4 +43,6 @@ def fast_book(tmp_path_factory, cache_dir) -> Book:
 @pytest.fixture(scope="session")
 def second_book(tmp_path_factory, cache_dir) -> Book:
     """The book of params/second.yml: other images, other choices."""
-    return build(tmp_path_factory.mktemp("second"), load_parameters(ROOT / "params" / "second.yml", cache_dir=cache_dir))
+    return build(
+        tmp_path_factory.mktemp("second"), load_parameters(ROOT / "params" / "second.yml", cache_dir=cache_dir)
+    )
