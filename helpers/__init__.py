@@ -3,3 +3,8 @@
 One road, and imports run one way along it: ``parameters``, ``cache``, ``datasets``, ``embeddings``, ``reduction``,
 ``sweep``, ``silhouette``, ``criteria``, ``plots``, ``notebooks``.
 """
+
+import warnings
+
+# timm and umap import tqdm.auto, which asks for widgets; the progress bars of this project are plain text.
+warnings.filterwarnings("ignore", message="IProgress not found")

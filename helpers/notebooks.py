@@ -196,6 +196,7 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
             parameters=values,
             kernel_name="python3",
             cwd=ROOT,
+            stderr_file=sys.stderr,  # the progress of long cells
             extra_arguments=["--log-level=40"],  # without the kernel's remarks between the progress bars
             progress_bar={"desc": label, "bar_format": "{desc}: cell {n_fmt} of {total_fmt} |{bar:20}| {elapsed}"},
         )
