@@ -32,6 +32,7 @@ help:  ## list these commands
 
 $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv: a few minutes the first time, most of it downloading PyTorch."
+	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("error: Python 3.11 or newer is needed; name one with make PYTHON=/path/to/python")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[book,test]"
 	@touch $(READY)

@@ -24,7 +24,10 @@ from .parameters import ROOT, ParameterError, Parameters, load_parameters, param
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for what failed, 2 for what was refused."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments, arguments.rest = parser.parse_known_args(argv)
+    if arguments.rest and arguments.command not in (_test, _lab):
+        parser.error(f"unknown option or word: {arguments.rest[0]}")
     try:
         return arguments.command(arguments)
     except ParameterError as error:
@@ -57,12 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     _add_parameter_options(params)
     params.set_defaults(command=_params)
 
-    test = commands.add_parser("test", help="run the tests (further words go to pytest)")
-    test.set_defaults(command=lambda arguments: _module("pytest", arguments.rest))
-    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks")
-    lab.set_defaults(command=lambda arguments: _module("jupyterlab", [str(ROOT / "notebooks"), *arguments.rest]))
-    for command in (test, lab):
-        command.add_argument("rest", nargs=argparse.REMAINDER)
+    # What these two do not know they hand on.
+    test = commands.add_parser("test", help="run the tests; further words go to pytest", add_help=False)
+    test.set_defaults(command=_test)
+    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks; further words go to it", add_help=False)
+    lab.set_defaults(command=_lab)
     return parser
 
 
@@ -104,6 +106,14 @@ def _params(arguments: argparse.Namespace) -> int:
     if parameters.changed():
         print(f"\nset here: {parameters.as_options()}")
     return 0
+
+
+def _test(arguments: argparse.Namespace) -> int:
+    return _module("pytest", arguments.rest)
+
+
+def _lab(arguments: argparse.Namespace) -> int:
+    return _module("jupyterlab", [str(ROOT / "notebooks"), *arguments.rest])
 
 
 def _module(name: str, rest: list[str]) -> int:

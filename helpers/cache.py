@@ -17,7 +17,6 @@ import tempfile
 import typing
 import zipfile
 from collections.abc import Callable
-from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -104,11 +103,13 @@ def digest(*values: Any) -> str:
     return hasher.hexdigest()
 
 
-@lru_cache
+# Read when the package is imported: an edit after that is not what runs in this process.
+_SOURCES = {name: Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in ("__init__", *ROAD)}
+
+
 def source_digest(module: str) -> str:
     """SHA-256 of the sources of a module of the road and of those before it, which are all that it can import."""
-    before = ROAD[: ROAD.index(module) + 1]
-    return digest(*(Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in before))
+    return digest(_SOURCES["__init__"], *(_SOURCES[name] for name in ROAD[: ROAD.index(module) + 1]))
 
 
 def library_versions() -> dict[str, str]:

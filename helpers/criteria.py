@@ -49,7 +49,7 @@ class Verdict:
     n_clusters : int or None
         The k that stands out, or None for "no clear k".
     shortlist : list of int
-        The k within sampling error of the best by score and by macro alike.
+        The k within sampling error of the best by score and by macro alike; empty where no score is high enough.
     preferred : dict of str to int or None
         The k that each criterion prefers.
     sentences : dict of str to str
@@ -89,6 +89,20 @@ def elbow_by_k_max(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Seri
     elbows = [find_elbow(k_values[:stop], inertia[:stop]) for stop in stops]
     index = pd.Index([k_values[stop - 1] for stop in stops], name="k_max", dtype="int64")
     return pd.Series(elbows, index=index, name="elbow", dtype="Int64")
+
+
+def elbow_sentence(elbows: pd.Series) -> str:
+    """Say where the elbow is and whether it moves, from the result of `elbow_by_k_max`."""
+    found = elbows.dropna()
+    if found.empty or pd.isna(elbows.iloc[-1]):
+        return "The inertia curve has no elbow."
+    elbow, stop = int(elbows.iloc[-1]), int(elbows.index[-1])
+    if found.min() == found.max():
+        return f"The elbow of the inertia is at k = {elbow}, at every last k from {found.index[0]} to {stop}."
+    return (
+        f"With k up to {stop} the elbow of the inertia is at k = {elbow}; with other last k it moves between "
+        f"{found.min()} and {found.max()}."
+    )
 
 
 def score_identity(table: pd.DataFrame) -> pd.DataFrame:
@@ -161,8 +175,8 @@ def verdict(table: pd.DataFrame) -> Verdict:
     """Say in sentences what the criteria say together.
 
     The rule: where the best score is in Kaufman and Rousseeuw's lowest band there is no clear k. Elsewhere the k
-    within two standard errors of the best, by score and by macro alike, are the shortlist; one alone is the answer.
-    The elbow and the share of positive samples are reported and do not vote.
+    within two standard errors of the best, by score and by macro alike, are the shortlist; one alone is the answer
+    if the score prefers it, too. The elbow and the share of positive samples are reported and do not vote.
 
     Parameters
     ----------
@@ -176,18 +190,20 @@ def verdict(table: pd.DataFrame) -> Verdict:
     elbows = elbow_by_k_max(list(table.index), list(table["inertia"]))
     elbow = None if elbows.empty or pd.isna(elbows.iloc[-1]) else int(elbows.iloc[-1])
     preferred = {"elbow": elbow} | {name: int(table[name].idxmax()) for name in CRITERIA}
-    shortlist = [k for k in _within_error(table, "score", "standard_error") if k in _macro_list(table)]
     structured = table["score"].max() > BANDS[0][0]
-    n_clusters = shortlist[0] if structured and len(shortlist) == 1 else None
+    near_macro = _within_error(table, "macro", "macro_error")
+    near_both = [k for k in _within_error(table, "score", "standard_error") if k in near_macro]
+    shortlist = near_both if structured else []
+    n_clusters = shortlist[0] if shortlist == [preferred["score"]] else None
     sentences = {
-        "conclusion": _conclusion(n_clusters, shortlist, structured),
+        "conclusion": _conclusion(n_clusters, shortlist, table["score"].max()),
         "strength": _strength(table),
         "preferences": _preferences(table, preferred),
-        "elbow": _elbow_sentence(elbow, elbows),
+        "elbow": elbow_sentence(elbows),
         "shortlist": _shortlist_sentence(table),
         "disagreement": _step_sentence(table),
     }
-    return Verdict(n_clusters, shortlist if structured else [], preferred, sentences)
+    return Verdict(n_clusters, shortlist, preferred, sentences)
 
 
 def _within_error(table: pd.DataFrame, value: str, error: str) -> list[int]:
@@ -196,25 +212,23 @@ def _within_error(table: pd.DataFrame, value: str, error: str) -> list[int]:
     return [int(k) for k in table.index[near]]
 
 
-def _macro_list(table: pd.DataFrame) -> list[int]:
-    return _within_error(table, "macro", "macro_error")
-
-
 def _listed(numbers: Sequence[int]) -> str:
     words = [str(number) for number in numbers]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _conclusion(n_clusters: int | None, shortlist: list[int], structured: bool) -> str:
-    if not structured:
-        return "No clear k: the best silhouette score is too low to speak of clusters."
-    if n_clusters is not None:
+def _conclusion(n_clusters: int | None, shortlist: list[int], best_score: float) -> str:
+    if best_score <= BANDS[0][0]:
+        return "No clear k: the best silhouette score is too low to single one out."
+    if n_clusters is not None and best_score > BANDS[1][0]:
         return (
             f"The answer is k = {n_clusters}: it alone is within sampling error of the best both by the score and by "
             f"the mean over clusters."
         )
+    if n_clusters is not None:
+        return f"The best candidate is k = {n_clusters}, and the score leaves open whether its clusters are real."
     if shortlist:
-        return f"No single k, but a shortlist: k = {_listed(shortlist)} cannot be told apart within sampling error."
+        return f"No single k, but a shortlist by score and mean over clusters together: k = {_listed(shortlist)}."
     return "No clear k: the score and the mean over clusters prefer different k by more than sampling error."
 
 
@@ -236,20 +250,8 @@ def _preferences(table: pd.DataFrame, preferred: dict[str, int | None]) -> str:
     return f"{parts[0][0].upper()}{parts[0][1:]}, {parts[1]}, and {parts[2]}."
 
 
-def _elbow_sentence(elbow: int | None, elbows: pd.Series) -> str:
-    found = elbows.dropna()
-    if elbow is None or found.empty:
-        return "The inertia curve has no elbow."
-    if found.min() == found.max():
-        return f"The elbow of the inertia is at k = {elbow}, wherever one stops."
-    return (
-        f"The elbow of the inertia is at k = {elbow}, and moves from {found.min()} to {found.max()} with the largest "
-        f"k that one tries."
-    )
-
-
 def _shortlist_sentence(table: pd.DataFrame) -> str:
-    by_score, by_macro = _within_error(table, "score", "standard_error"), _macro_list(table)
+    by_score, by_macro = _within_error(table, "score", "standard_error"), _within_error(table, "macro", "macro_error")
     return (
         f"Within {ERRORS} standard errors of the best are k = {_listed(by_score)} by score, "
         f"and k = {_listed(by_macro)} by the mean over clusters."
@@ -260,7 +262,7 @@ def _step_sentence(table: pd.DataFrame) -> str:
     steps = score_steps(table)
     opposed = steps[steps["disagree"]]
     if opposed.empty:
-        return "From no k to the next do the score and the share of positive samples move in opposite directions."
+        return "From each k to the next, the score and the share of positive samples move in the same direction."
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())
     score, share = ("rises", "falls") if step["score"] > 0 else ("falls", "rises")
     return (

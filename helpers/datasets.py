@@ -41,7 +41,7 @@ class ImageSet:
     labels : ndarray of str, shape (n,), or None
         The class of each image where it is known.
     fingerprint : str
-        SHA-256 over the names, labels and contents of all images.
+        SHA-256 over the names, labels, details and contents of all images.
     credit : str
         Whom to credit, in one line; empty for one's own images.
     read : callable
@@ -118,7 +118,7 @@ def load_images(dataset: str, *, n_images: int | None = None, random_state: int 
     elif kind == "folder":
         images = _folder(dataset, rest)
     else:
-        near = nearest_name(dataset, ["solar-cells", "digits", "folder:"]) or ";"
+        near = nearest_name(dataset, ["solar-cells", "digits", "folder:"]) or "."
         raise ParameterError(f"There is no data set {dataset!r}{near} Allowed are {', '.join(DATASETS)}.")
     return images if n_images is None else _sample(images, n_images, random_state)
 
@@ -143,7 +143,7 @@ def _solar_cells() -> ImageSet:
         "solar-cells",
         names,
         labels,
-        _files_fingerprint(names, labels, paths),
+        digest(_files_fingerprint(names, labels, paths), *details.values()),
         _SOLAR_CREDIT,
         lambda i: Image.open(paths[i]),
         details,

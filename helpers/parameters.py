@@ -51,7 +51,7 @@ class Parameters(BaseModel):
         50, ge=1, description="principal components that k-means sees, at most; null leaves PCA out"
     )
     n_neighbors: int = Field(15, ge=2, description="neighbours that UMAP looks at, for the map only")
-    min_dist: float = Field(0.1, ge=0, le=1, description="smallest distance of two points on the UMAP map")
+    min_dist: float = Field(0.1, ge=0, le=1, description="how tightly UMAP may pack points, for the map only")
     metric: Literal["euclidean", "cosine"] = Field(
         "euclidean", description="the distance in which silhouettes are measured"
     )

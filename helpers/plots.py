@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 # The first colours of seaborn's colour-blind-safe palette, by what they stand for.
-GAIN, LOSS, MARK, OTHER = "#0173b2", "#d55e00", "#ca9161", "#029e73"
+GAIN, LOSS, OTHER = "#0173b2", "#d55e00", "#029e73"
 _GREY = "#6b6b6b"
 
 
@@ -116,11 +116,11 @@ def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:
 def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Score (micro) and mean over clusters (macro) against k, with two standard errors of the score."""
     ax = _axes(ax)
-    for name, error, color, marker in (
-        ("score", "standard_error", GAIN, "o"),
-        ("macro", "macro_error", LOSS, "s"),
+    for name, error, label, style, color in (
+        ("score", "standard_error", "score (micro)", "o-", GAIN),
+        ("macro", "macro_error", "macro", "s-", LOSS),
     ):
-        ax.plot(table.index, table[name], f"{marker}-", color=color, label={"score": "score (micro)"}.get(name, name))
+        ax.plot(table.index, table[name], style, color=color, label=label)
         ax.fill_between(
             table.index, table[name] - 2 * table[error], table[name] + 2 * table[error], color=color, alpha=0.15
         )
@@ -134,8 +134,8 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_lines(lines: dict[str, Sequence[float]], k_values: Sequence[int], ylabel: str, ax: Axes | None = None) -> Axes:
     """Up to three named lines against k."""
     ax = _axes(ax)
-    for (name, values), color, marker in zip(lines.items(), (GAIN, LOSS, OTHER), "os^"):
-        ax.plot(k_values, values, f"{marker}-", color=color, label=name)
+    for (name, values), color, style in zip(lines.items(), (GAIN, LOSS, OTHER), ("o-", "s-", "^-")):
+        ax.plot(k_values, values, style, color=color, label=name)
     ax.axhline(0, color=_GREY, linewidth=1)
     ax.set(ylabel=ylabel)
     ax.legend()

@@ -15,7 +15,7 @@ class PrincipalComponents:
     ----------
     points : ndarray of float32, shape (n, p)
         The centred features in the first p principal components.
-    explained_variance_ratio : ndarray of float64, shape (min(n, d),)
+    explained_variance_ratio : ndarray of float32, shape (min(n, d),)
         Share of the total variance that each component explains, all of them.
     """
 
@@ -117,7 +117,7 @@ def fit_umap(points: np.ndarray, *, n_neighbors: int, min_dist: float, random_st
     n_neighbors : int
         Neighbours looked at, n - 1 at most.
     min_dist : float
-        Smallest distance of two points on the map.
+        How tightly points may be packed on the map.
     random_state : int
         Seed; with it UMAP runs on one thread and is reproducible.
 

@@ -90,10 +90,11 @@ def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by ``n_clusters``. ``score`` is the mean over samples (micro), ``macro`` the mean over clusters of
-        their means; ``median``; ``standard_error`` and ``macro_error``, the standard errors of score and macro if
-        the images were drawn independently and the clusters were given; shares ``positive``, ``zero`` and
-        ``negative``; ``mean_positive`` and ``mean_negative`` (0 where there is none); ``worst_cluster`` and its
-        mean, ``worst_mean``.
+        their means; ``median``; ``standard_error`` and ``macro_error``, the standard errors of score and macro with
+        the silhouettes taken as independent, which they are not quite: they share distances, and the true error can
+        be nearly twice as large; shares ``positive``, ``zero`` and ``negative``;
+        ``mean_positive`` and ``mean_negative`` (0 where there is none); ``worst_cluster`` and its mean,
+        ``worst_mean``.
     """
     rows = [_summary(*row) for row in zip(np.atleast_2d(samples), np.atleast_2d(labels), strict=True)]
     return pd.DataFrame(rows).set_index("n_clusters")
@@ -101,6 +102,12 @@ def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 
 def cluster_table(details: SilhouetteDetails, labels: np.ndarray) -> pd.DataFrame:
     """Summarise the silhouettes of one labeling, a row for each cluster.
+
+    Parameters
+    ----------
+    details : SilhouetteDetails
+    labels : ndarray, shape (n,)
+        The labels that `details` was computed for.
 
     Returns
     -------
@@ -123,6 +130,15 @@ def cluster_table(details: SilhouetteDetails, labels: np.ndarray) -> pd.DataFram
 def typical_and_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, *, n_worst: int) -> np.ndarray:
     """The members of a cluster worth a look: the one with the highest silhouette, then the lowest, lowest first.
 
+    Parameters
+    ----------
+    silhouette : ndarray, shape (n,)
+    labels : ndarray, shape (n,)
+    cluster : int
+        The label of the cluster.
+    n_worst : int
+        How many of the lowest.
+
     Returns
     -------
     ndarray of int, shape (1 + n_worst,) or shorter in a small cluster
@@ -136,7 +152,10 @@ def typical_and_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, 
 def _summary(samples: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     clusters, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     means = np.bincount(codes, samples) / sizes
-    variances = np.bincount(codes, (samples - means[codes]) ** 2) / np.maximum(sizes - 1, 1)
+    squares = np.bincount(codes, (samples - means[codes]) ** 2)
+    # A cluster of one shows no spread; it is given that of the others, and not none.
+    pooled = squares.sum() / max(len(samples) - len(clusters), 1)
+    variances = np.where(sizes > 1, squares / np.maximum(sizes - 1, 1), pooled)
     positive, negative = samples > 0, samples < 0
     return {
         "n_clusters": len(clusters),

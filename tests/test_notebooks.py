@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 
@@ -258,12 +259,23 @@ def test_params_prints_every_parameter():
         assert f"| `{name}` |" in printed
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_hands_folders_with_spaces_and_quotes_on_unharmed(tmp_path):
-    make = subprocess.run(
-        ["make", "-n", "-o", ".venv/.ready", "book", "DATASET=folder:/my pics/d'or"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert '-p dataset "$DATASET"' in make.stdout
+    """A stand-in for Python prints what it is given."""
+    stand_in = tmp_path / "python"
+    stand_in.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
+    stand_in.chmod(0o755)
+    command = [
+        "make",
+        "-o",
+        ".venv/.ready",
+        f"BIN={tmp_path}",
+        "book",
+        "PARAMS=my file.yml",
+        "DATASET=folder:/my pics/d'or",
+    ]
+    printed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert printed == "<-m><helpers><book><-f><my file.yml><-p><dataset><folder:/my pics/d'or>"
 
 
 def test_readme_has_the_table_of_parameters():
