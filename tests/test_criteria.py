@@ -1,0 +1,150 @@
+"""The criteria and the verdict, on tables and curves whose answer is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import make_blobs
+
+from helpers.criteria import (
+    compare_criteria,
+    elbow_by_k_max,
+    elbow_sentence,
+    find_elbow,
+    score_identity,
+    score_steps,
+    verdict,
+)
+from helpers.silhouette import silhouette_samples, silhouette_table
+from helpers.sweep import KMeansSweep, sweep_kmeans
+
+K = list(range(2, 11))
+
+
+def study(X, k_values=range(2, 9)):
+    """The criteria of some points."""
+    sweep = sweep_kmeans(X, k_values, n_init=4)
+    return compare_criteria(sweep, silhouette_table(silhouette_samples(X, sweep.labels), sweep.labels))
+
+
+BLOBS = study(make_blobs(300, n_features=4, centers=[[0] * 4, [10] * 4, [-10, 10, -10, 10]], random_state=0)[0])
+NOISE = study(np.random.default_rng(0).uniform(size=(400, 30)))
+
+
+@pytest.mark.parametrize(
+    ("inertia", "elbow"),
+    [
+        ([100, 60, 20, 18, 16, 14, 12, 10, 8], 4),
+        ([100, 20, 18, 16, 14, 12, 10, 8, 6], 3),
+        (np.linspace(100, 20, 9), None),
+        (np.full(9, 5.0), None),
+    ],
+    ids=["at 4", "at 3", "straight", "constant"],
+)
+def test_elbow(inertia, elbow):
+    assert find_elbow(K, inertia) == elbow
+
+
+def test_three_points_are_no_curve():
+    assert find_elbow([2, 3, 4], [100, 10, 9]) is None
+
+
+def test_elbow_at_the_first_k_is_not_lost():
+    assert find_elbow([0, 1, 2, 3, 4], [100, 10, 8, 6, 4]) == 1
+
+
+def test_an_elbow_that_moves_is_reported_as_moving():
+    inertia = 1000 / np.arange(2, 31)
+    elbows = elbow_by_k_max(list(range(2, 31)), inertia)
+    assert elbows.iloc[-1] > elbows.dropna().iloc[0]
+    assert f"between {elbows.min()} and {elbows.max()}" in elbow_sentence(elbows)
+    assert elbow_sentence(elbow_by_k_max(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])).endswith("to 10.")
+    assert elbow_sentence(elbow_by_k_max(K, np.linspace(9, 1, 9))) == "The inertia curve has no elbow."
+    assert elbow_sentence(elbow_by_k_max([2, 3], [2.0, 1.0])) == "The inertia curve has no elbow."
+
+
+@pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
+def test_identity_of_the_score(table):
+    identity = score_identity(table)
+    np.testing.assert_allclose(identity["gain"] - identity["loss"], table["score"], atol=1e-14)
+    assert (identity[["gain", "loss"]] >= 0).all(axis=None)
+
+
+@pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
+def test_steps_add_up_to_the_change(table):
+    steps = score_steps(table)
+    terms = steps[["share_positive", "size_positive", "share_negative", "size_negative"]].sum(axis=1)
+    np.testing.assert_allclose(terms, np.diff(table["score"]), atol=1e-14)
+    opposed = np.sign(np.diff(table["score"])) * np.sign(np.diff(table["positive"])) == -1
+    np.testing.assert_array_equal(steps["disagree"], opposed)
+
+
+def test_a_step_names_the_term_behind_it():
+    table = pd.DataFrame(
+        {
+            "score": [0.32, 0.17],
+            "positive": [0.6, 0.9],
+            "negative": [0.4, 0.1],
+            "mean_positive": [0.6, 0.2],
+            "mean_negative": [-0.1, -0.1],
+        },
+        index=pd.Index([2, 3], name="n_clusters"),
+    )
+    step = score_steps(table).loc[(2, 3)]
+    assert step["disagree"] and step["because"] == "how positive the positive samples are"
+    assert step["size_positive"] == pytest.approx(-0.3)
+
+
+def test_criteria_side_by_side():
+    assert BLOBS.index.tolist() == list(range(2, 9))
+    assert {"inertia", "score", "macro", "positive", "negative"} <= set(BLOBS.columns)
+    sweep = KMeansSweep(np.array([3, 2]), np.array([[0, 1, 2, 0], [0, 1, 1, 0]]), np.array([1.0, 2.0]), [])
+    table = silhouette_table(np.zeros((2, 4)), sweep.labels)
+    assert compare_criteria(sweep, table)["inertia"].to_dict() == {3: 1.0, 2: 2.0}
+
+
+def test_verdict_on_separated_blobs():
+    decision = verdict(BLOBS)
+    assert decision.n_clusters == 3 and decision.shortlist == [3]
+    assert decision.sentences["conclusion"].startswith("The answer is k = 3")
+    assert f"{BLOBS.loc[3, 'score']:.3f}, at k = 3" in decision.sentences["strength"]
+    assert "a strong structure" in decision.sentences["strength"]
+
+
+def test_verdict_on_noise():
+    decision = verdict(NOISE)
+    assert decision.n_clusters is None and decision.shortlist == []
+    assert decision.sentences["conclusion"].startswith("No clear k")
+
+
+def table_with(score, macro, error=0.01):
+    """A made-up table with given scores and means over clusters."""
+    n = len(score)
+    table = {"inertia": 100 / np.arange(2, n + 2), "score": score, "macro": macro, "positive": 0.9, "negative": 0.1}
+    table |= {"standard_error": error, "macro_error": error, "mean_positive": 0.5, "mean_negative": -0.1}
+    return pd.DataFrame(table, index=pd.Index(range(2, n + 2), name="n_clusters"))
+
+
+@pytest.mark.parametrize(
+    ("score", "macro", "n_clusters", "shortlist", "begins"),
+    [
+        ([0.5, 0.8, 0.5], [0.5, 0.8, 0.5], 3, [3], "The answer is k = 3"),
+        ([0.3, 0.4, 0.3], [0.3, 0.4, 0.3], 3, [3], "The best candidate is k = 3"),
+        ([0.6, 0.61, 0.5], [0.6, 0.61, 0.5], None, [2, 3], "No single k, but a shortlist"),
+        ([0.6, 0.61, 0.5], [0.7, 0.61, 0.5], None, [2], "No k is preferred outright: k = 2"),
+        ([0.6, 0.8, 0.5], [0.8, 0.6, 0.5], None, [], "No clear k: the score and the mean over clusters"),
+        ([0.2, 0.25, 0.2], [0.2, 0.25, 0.2], None, [], "No clear k: the best silhouette score is too low"),
+    ],
+)
+def test_every_conclusion(score, macro, n_clusters, shortlist, begins):
+    decision = verdict(table_with(score, macro))
+    assert decision.n_clusters == n_clusters and decision.shortlist == shortlist
+    assert decision.sentences["conclusion"].startswith(begins)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_verdict_on_few_k(n):
+    decision = verdict(table_with([0.6, 0.5, 0.4][:n], [0.6, 0.5, 0.4][:n]))
+    assert decision.preferred["elbow"] is None
+    assert all(sentence.endswith(".") for sentence in decision.sentences.values())

@@ -1,0 +1,302 @@
+"""Parameters: what is refused and how, files, options, and the table of them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from helpers.parameters import (
+    ROOT,
+    ParameterError,
+    Parameters,
+    load_parameters,
+    nearest_name,
+    parameter_rows,
+    parameter_table,
+    parse_value,
+)
+
+NAMES = list(Parameters.model_fields)
+
+
+def assert_one_sentence(error):
+    """One line that ends in a period and has no second sentence in it; a question ("did you mean") may stand inside."""
+    text = str(error.value)
+    assert "\n" not in text
+    assert text.endswith(".") and not text.endswith("..")
+    assert not re.search(r"[.;] [A-Z]", text), text
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"k_max": "many"}, "k_max = 'many' is not allowed: k_max takes a whole number, 2 or more"),
+        ({"k_max": 8.0}, "k_max = 8.0 is not allowed"),
+        ({"k_max": True}, "k_max = True is not allowed"),
+        ({"k_max": None}, "k_max = None is not allowed"),
+        ({"k_min": 1}, "k_min = 1 is not allowed: k_min takes a whole number, 2 or more"),
+        ({"n_images": 2}, "n_images = 2 is not allowed: n_images takes a whole number, 3 or more, or null"),
+        ({"n_components": 0}, "n_components = 0 is not allowed"),
+        ({"n_neighbors": 1}, "n_neighbors = 1 is not allowed"),
+        ({"n_init": 0}, "n_init = 0 is not allowed"),
+        ({"min_dist": -0.1}, "min_dist = -0.1 is not allowed: min_dist takes a number from 0 to 1"),
+        ({"min_dist": 1.5}, "min_dist = 1.5 is not allowed"),
+        ({"min_dist": float("nan")}, "min_dist = nan is not allowed"),
+        ({"random_state": -1}, "random_state = -1 is not allowed"),
+        ({"random_state": 2**32}, "random_state takes a whole number from 0 to 4294967295"),
+        ({"backbone": "resnet"}, "backbone takes 'efficientnet-lite0'"),
+        ({"precision": "float16"}, "precision takes 'float32' or 'bfloat16'"),
+        ({"normalize": "Unit"}, "normalize takes 'none' or 'unit' or 'standard'"),
+        ({"metric": "manhattan"}, "metric takes 'euclidean' or 'cosine'"),
+        ({"cache_dir": ""}, "cache_dir = '' is not allowed"),
+        ({"dataset": None}, "dataset = None is not allowed: dataset takes a text"),
+        ({"chosen_k": 5}, "chosen_k = 5 is not allowed: chosen_k takes a list of whole numbers, or null"),
+        ({"chosen_k": [2, "x"]}, "chosen_k"),
+        ({"chosen_k": []}, "chosen_k = [] is empty"),
+        ({"chosen_k": [2, 17]}, "chosen_k = [2, 17] must lie between k_min = 2 and k_max = 16"),
+        ({"k_min": 5, "k_max": 4}, "k_min = 5 must not be larger than k_max = 4"),
+    ],
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
+)
+def test_refusal_names_the_parameter_and_what_is_allowed(values, says):
+    with pytest.raises(ParameterError, match=re.escape(says)) as error:
+        Parameters(**values)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"k_min": 2, "k_max": 2},
+        {"min_dist": 0},
+        {"min_dist": 1},
+        {"random_state": 2**32 - 1},
+        {"n_images": 3},
+        {"n_components": None},
+        {"chosen_k": [2, 16]},
+    ],
+    ids=str,
+)
+def test_the_ends_of_the_ranges_are_allowed(values):
+    parameters = Parameters(**values)
+    for name, value in values.items():
+        assert getattr(parameters, name) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("kmax", "k_max"), ("data_set", "dataset"), ("n_clusters", None), ("zzz", None)]
+)
+def test_unknown_name_is_refused_with_the_nearest_known_one(name, near):
+    with pytest.raises(ParameterError) as error:
+        Parameters(**{name: 3})
+    text = str(error.value)
+    assert text.startswith(f"There is no parameter {name!r}")
+    assert all(known in text for known in NAMES)
+    if near:
+        assert f"did you mean {near!r}?" in text
+    if name == "zzz":
+        assert "did you mean" not in text
+    assert_one_sentence(error)
+
+
+def test_nearest_name_is_silent_where_none_is_near():
+    assert nearest_name("kmax", ["k_max", "k_min"]) == "; did you mean 'k_max'?"
+    assert nearest_name("qqq", ["k_max", "k_min"]) == ""
+
+
+def test_parameters_do_not_change_under_ones_hands():
+    with pytest.raises(ValidationError):
+        Parameters().k_max = 20
+
+
+def test_k_values_hold_both_ends():
+    assert Parameters(k_min=3, k_max=5).k_values == [3, 4, 5]
+
+
+def test_k_max_must_be_smaller_than_the_number_of_images():
+    Parameters(k_max=9).check_images(10)
+    with pytest.raises(ParameterError, match="k_max may be at most 8") as error:
+        Parameters(k_max=9).check_images(9)
+    assert_one_sentence(error)
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def write(tmp_path, content):
+    path = tmp_path / "mine.yml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("- k_max\n- 20\n", "must hold lines of the form `name: value`"),
+        ("k_max\n", "must hold lines of the form `name: value`"),
+        ("5: 6\n", "must hold lines of the form `name: value`"),
+        ("k_max: [1\n", "is not valid YAML in line 2"),
+        ("k_max: 3\n\tk_min: 2\n", "is not valid YAML in line 2"),
+        ("a: !!python/object:os.system x\n", "is not valid YAML"),
+        (b"\x00\x01\x02", "is not valid YAML"),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe", "cannot be read: it is not text in UTF-8"),
+        # A date that is none: PyYAML raises a ValueError of its own here.
+        ("dataset: 2024-13-45\n", "not valid YAML"),
+    ],
+    ids=["list", "word", "number as name", "bracket", "tab", "object", "binary", "not UTF-8", "date"],
+)
+def test_file_that_holds_no_parameters_is_refused(tmp_path, content, says):
+    path = write(tmp_path, content)
+    with pytest.raises(ParameterError, match=re.escape(says)) as error:
+        load_parameters(path)
+    assert str(path) in str(error.value)
+    assert_one_sentence(error)
+
+
+def test_missing_file_and_folder_are_refused(tmp_path):
+    for path, reason in ((tmp_path / "no.yml", "No such file or directory"), (tmp_path, "Is a directory")):
+        with pytest.raises(ParameterError, match=f"{path} cannot be read: {reason}") as error:
+            load_parameters(path)
+        assert_one_sentence(error)
+
+
+@pytest.mark.parametrize("content", ["", "# nothing\n", "---\n"])
+def test_file_without_values_gives_the_defaults(tmp_path, content):
+    assert load_parameters(write(tmp_path, content)) == Parameters()
+
+
+def test_wrong_value_in_a_file_is_refused_as_anywhere(tmp_path):
+    with pytest.raises(ParameterError, match="k_max = 'many' is not allowed"):
+        load_parameters(write(tmp_path, "k_max: many\n"))
+    with pytest.raises(ParameterError, match="did you mean 'k_max'"):
+        load_parameters(write(tmp_path, "kmax: 8\n"))
+
+
+def test_overrides_win_over_the_file_and_the_file_over_the_defaults(tmp_path):
+    path = write(tmp_path, "k_max: 8\nn_init: 3\nn_components: null\n")
+    parameters = load_parameters(path, k_max=9)
+    assert parameters.changed() == {"k_max": 9, "n_init": 3, "n_components": None}
+    # An override wins with the default's value, and with "none", too.
+    assert load_parameters(path, k_max=16).k_max == 16
+    assert load_parameters(write(tmp_path, "n_images: 50\n"), n_images=None).n_images is None
+
+
+def test_default_file_is_the_default():
+    file = ROOT / "params" / "default.yml"
+    assert load_parameters(file) == Parameters()
+    assert list(yaml.safe_load(file.read_text(encoding="utf-8"))) == NAMES
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "params").glob("*.yml")), ids=lambda path: path.name)
+def test_every_parameter_file_loads(path):
+    named = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert {name: getattr(load_parameters(path), name) for name in named} == named
+
+
+# --- options ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("k_max", "20", 20),
+        ("n_images", "None", None),
+        ("n_images", "null", None),
+        ("n_images", "50", 50),
+        ("min_dist", "0.25", 0.25),
+        ("chosen_k", "[2, 3]", [2, 3]),
+        ("chosen_k", "null", None),
+        # Texts stay texts, whatever YAML would make of them.
+        ("dataset", "1e3", "1e3"),
+        ("dataset", "null", "null"),
+        ("dataset", "folder:/a: b #c", "folder:/a: b #c"),
+        ("cache_dir", "2024", "2024"),
+        ("normalize", "none", "none"),
+        # What is no YAML stays a text, which Parameters then refuses.
+        ("k_max", "[1", "[1"),
+    ],
+)
+def test_text_of_an_option_becomes_a_value(name, text, value):
+    parsed = parse_value(name, text)
+    assert parsed == value and type(parsed) is type(value)
+
+
+def test_option_with_an_unknown_name_is_refused():
+    with pytest.raises(ParameterError, match="There is no parameter 'kmax'; did you mean 'k_max'?"):
+        parse_value("kmax", "20")
+
+
+@pytest.mark.parametrize("text", ["2024-13-45", "9" * 5000, "[1", "{", "!!python/name:os.system", "\x00", "a: b: c"])
+def test_no_text_of_an_option_ends_in_another_error(text):
+    """PyYAML raises more than YAMLError: a date that is none, a number of 5,000 digits."""
+    with pytest.raises(ParameterError, match="k_max"):
+        Parameters(k_max=parse_value("k_max", text))
+
+
+def from_options(options):
+    words = shlex.split(options)
+    assert words[::3] == ["-p"] * (len(words) // 3)
+    return Parameters(**{name: parse_value(name, text) for name, text in zip(words[1::3], words[2::3])})
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {},
+        {"k_min": 3, "k_max": 9, "chosen_k": [3, 9]},
+        {"n_components": None, "n_images": 100},
+        {"min_dist": 0.25},
+        {"min_dist": 1e-05},
+        {"min_dist": 0.1 + 0.2},
+        {"dataset": 'folder:/my pics/d\'or "x" $HOME *'},
+        {"dataset": "folder:/tmp/Äpfel\n"},
+        {"dataset": "None"},
+        {"cache_dir": "~/1e3"},
+        {"precision": "bfloat16", "normalize": "standard", "metric": "cosine", "random_state": 2**32 - 1},
+    ],
+    ids=str,
+)
+def test_options_lead_back_to_the_parameters(values):
+    parameters = Parameters(**values)
+    assert from_options(parameters.as_options()) == parameters
+
+
+def test_only_what_differs_from_the_defaults_becomes_an_option():
+    assert Parameters().as_options() == ""
+    assert Parameters(k_max=8, n_init=10).as_options() == "-p k_max 8"
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_complete():
+    rows = parameter_rows()
+    assert [row["parameter"] for row in rows] == NAMES
+    for row in rows:
+        assert list(row) == ["parameter", "default", "allowed", "meaning"]
+        assert all(row.values())
+        default = Parameters.model_fields[row["parameter"]].default
+        assert yaml.safe_load(row["default"]) == default
+
+
+def test_rows_say_what_is_allowed():
+    allowed = {row["parameter"]: row["allowed"] for row in parameter_rows()}
+    assert allowed["k_max"] == "a whole number, 2 or more"
+    assert allowed["n_images"] == "a whole number, 3 or more, or null"
+    assert allowed["min_dist"] == "a number from 0 to 1"
+    assert allowed["metric"] == "'euclidean' or 'cosine'"
+    assert allowed["chosen_k"] == "a list of whole numbers, or null"
+
+
+def test_table_has_a_line_for_each_parameter_and_four_cells_a_line():
+    lines = parameter_table().splitlines()
+    assert len(lines) == 2 + len(NAMES)
+    # A bar within a cell would break the table.
+    assert {line.count("|") for line in lines} == {5}

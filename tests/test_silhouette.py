@@ -1,0 +1,227 @@
+"""Silhouettes: scikit-learn's values, Rousseeuw's published ones, and small cases worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.cluster import KMeans
+from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
+from sklearn.metrics import silhouette_samples as sklearn_silhouettes
+from sklearn.preprocessing import StandardScaler
+
+from helpers.silhouette import (
+    cluster_table,
+    silhouette_details,
+    silhouette_samples,
+    silhouette_table,
+    typical_and_worst,
+)
+
+RNG = np.random.default_rng(0)
+X = RNG.normal(size=(120, 6))
+LABELINGS = np.stack([RNG.integers(0, k, 120) for k in range(2, 8)])
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "sqeuclidean", "manhattan"])
+@pytest.mark.parametrize("labels", LABELINGS, ids=lambda labels: f"k={labels.max() + 1}")
+def test_equals_scikit_learn(metric, labels):
+    np.testing.assert_allclose(
+        silhouette_samples(X, labels, metric=metric), sklearn_silhouettes(X, labels, metric=metric), atol=1e-10
+    )
+
+
+def test_many_labelings_equal_one_at_a_time():
+    together = silhouette_samples(X, LABELINGS)
+    assert together.shape == LABELINGS.shape
+    for samples, labels in zip(together, LABELINGS):
+        np.testing.assert_allclose(samples, silhouette_samples(X, labels), atol=1e-12)
+
+
+def test_worked_out_by_hand():
+    """Points 0, 1 | 4, 6 on a line: a = 1 for the first, b = (4 + 6) / 2 = 5, so s = 4 / 5; and so on."""
+    details = silhouette_details([[0.0], [1.0], [4.0], [6.0]], np.array([0, 0, 1, 1]))
+    np.testing.assert_allclose(details.own, [1, 1, 2, 2])
+    np.testing.assert_allclose(details.rival_distance, [5, 4, 3.5, 5.5])
+    np.testing.assert_allclose(details.silhouette, [4 / 5, 3 / 4, 1.5 / 3.5, 3.5 / 5.5])
+    np.testing.assert_array_equal(details.rival, [1, 1, 0, 0])
+
+
+def test_rival_is_the_nearest_other_cluster():
+    points = [[0.0], [0.1], [1.0], [1.1], [5.0], [5.1]]
+    details = silhouette_details(points, np.array(["a", "a", "b", "b", "c", "c"]))
+    assert details.rival.tolist() == ["b", "b", "a", "a", "b", "b"]
+
+
+def test_cluster_of_one_scores_zero():
+    samples = silhouette_samples([[0.0], [1.0], [9.0]], [0, 0, 1])
+    assert samples[2] == 0 and (samples[:2] > 0).all()
+
+
+def test_duplicates_in_two_clusters_score_zero():
+    """Neither cluster is nearer when all distances are 0; scikit-learn says the same."""
+    np.testing.assert_array_equal(silhouette_samples(np.ones((4, 3)), [0, 0, 1, 1]), np.zeros(4))
+
+
+def test_constant_features_change_nothing():
+    with_constant = np.hstack([X, np.full((len(X), 2), 3.0)])
+    np.testing.assert_allclose(
+        silhouette_samples(with_constant, LABELINGS[2]), silhouette_samples(X, LABELINGS[2]), atol=1e-9
+    )
+
+
+@pytest.mark.parametrize(
+    "labels", [list("aabb"), [-1, -1, 7, 7], np.array([0.5, 0.5, 1.5, 1.5]), [True, True, False, False]]
+)
+def test_any_kind_of_label(labels):
+    expected = silhouette_samples([[0.0], [1.0], [4.0], [6.0]], [0, 0, 1, 1])
+    np.testing.assert_array_equal(silhouette_samples([[0.0], [1.0], [4.0], [6.0]], labels), expected)
+
+
+def test_input_is_left_alone():
+    distances = np.abs(X[:, :1] - X[:, :1].T)
+    for array, metric in ((X, "euclidean"), (X, "cosine"), (distances, "precomputed")):
+        before = array.copy()
+        silhouette_samples(array, LABELINGS, metric=metric)
+        np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize(
+    ("points", "labels", "message"),
+    [
+        (X[:4], [0, 0, 0, 0], "needs from 2 to n - 1 = 3 clusters, and the labels name 1"),
+        (X[:4], [0, 1, 2, 3], "the labels name 4"),
+        (X[:4], [0, 1], "labels have the length 2, and X has 4 rows"),
+        ([[0.0], [np.nan], [1.0]], [0, 0, 1], "contains NaN"),
+        ([[0.0], [np.inf], [1.0]], [0, 0, 1], "contains infinity"),
+        (np.empty((0, 2)), [], "minimum of 1 is required"),
+        ([0.0, 1.0, 2.0], [0, 0, 1], "Expected 2D array"),
+    ],
+)
+def test_impossible_input_is_refused(points, labels, message):
+    with pytest.raises(ValueError, match=message):
+        silhouette_samples(points, labels)
+
+
+@pytest.mark.parametrize("distances", [np.ones((3, 2)), np.ones((3, 3))], ids=["not square", "diagonal not zero"])
+def test_impossible_distances_are_refused(distances):
+    with pytest.raises(ValueError, match="square matrix with a zero diagonal"):
+        silhouette_samples(distances, [0, 0, 1], metric="precomputed")
+
+
+# --- published figures ------------------------------------------------------------------------------------------------
+
+# Rousseeuw (1987), table 1: dissimilarities of Belgium, Brazil, Chile, Cuba, Egypt, France, India, Israel, USA, USSR,
+# Yugoslavia and Zaire, as judged by students.
+COUNTRIES = """
+5.58
+7.00 6.50
+7.08 7.00 3.83
+4.83 5.08 8.17 5.83
+2.17 5.75 6.67 6.92 4.92
+6.42 5.00 5.58 6.00 4.67 6.42
+3.42 5.50 6.42 6.42 5.00 3.92 6.17
+2.50 4.92 6.25 7.33 4.50 2.25 6.33 2.75
+6.08 6.67 4.25 2.67 6.00 6.17 6.17 6.92 6.17
+5.25 6.83 4.50 3.75 5.75 5.42 6.08 5.83 6.67 3.67
+4.75 3.00 6.08 6.67 5.00 5.58 4.83 6.17 5.67 6.50 6.92
+"""
+
+
+def country_distances():
+    lower = np.zeros((12, 12))
+    lower[np.tril_indices(12, -1)] = [float(word) for word in COUNTRIES.split()]
+    return lower + lower.T
+
+
+@pytest.mark.parametrize(
+    ("labels", "widths"),
+    [
+        # Rousseeuw's figures 2 and 3, in the order of the countries above, as in scikit-learn's tests.
+        ([1, 1, 2, 2, 1, 1, 2, 1, 1, 2, 2, 1], [0.39, 0.22, 0.33, 0.40, 0.20, 0.35, -0.04, 0.30, 0.43, 0.34, 0.26, 0.19]),
+        ([1, 2, 3, 3, 1, 1, 2, 1, 1, 3, 3, 2], [0.42, 0.25, 0.31, 0.48, 0.02, 0.44, 0.17, 0.37, 0.47, 0.44, 0.31, 0.28]),
+    ],
+    ids=["two clusters", "three clusters"],
+)  # fmt: skip
+def test_rousseeuws_twelve_countries(labels, widths):
+    samples = silhouette_samples(country_distances(), labels, metric="precomputed")
+    np.testing.assert_allclose(samples, widths, atol=0.0051)  # the paper prints two digits
+
+
+@pytest.mark.parametrize(("k", "published"), [(2, 0.681), (3, 0.553), (4, 0.498)])
+def test_iris(k, published):
+    data = load_iris().data
+    labels = KMeans(k, n_init=10, random_state=0).fit_predict(data)
+    assert round(silhouette_samples(data, labels).mean(), 3) == published
+
+
+@pytest.mark.parametrize(("k", "published"), [(2, 0.705), (3, 0.588), (4, 0.651)])
+def test_scikit_learns_example(k, published):
+    data, _ = make_blobs(
+        n_samples=500, n_features=2, centers=4, cluster_std=1, center_box=(-10.0, 10.0), shuffle=True, random_state=1
+    )
+    labels = KMeans(k, random_state=10).fit_predict(data)
+    assert round(silhouette_samples(data, labels).mean(), 3) == published
+
+
+@pytest.mark.parametrize(
+    ("load", "k", "seed", "macro", "micro"),
+    [
+        (load_iris, 3, 0, 0.46, 0.46),
+        # Depends on the local optimum: over the seeds 0 to 7, macro goes from 0.12 to 0.15.
+        (load_digits, 10, 3, 0.14, 0.14),
+        (load_wine, 3, 0, 0.29, 0.28),
+    ],
+)
+def test_micro_and_macro_of_pavlopoulos_and_others(load, k, seed, macro, micro):
+    """Pavlopoulos et al. (2024), arXiv 2401.05831, standardised, best of ten starts; the paper prints two digits."""
+    data = StandardScaler().fit_transform(load().data)
+    labels = KMeans(k, n_init=10, random_state=seed).fit_predict(data)
+    table = silhouette_table(silhouette_samples(data, labels), labels)
+    np.testing.assert_allclose(table.loc[k, ["macro", "score"]].astype(float), [macro, micro], atol=0.0051)
+
+
+def test_composite_silhouettes_wine():
+    """Micro 0.2849 and macro 0.2905 at k = 3, standardised."""
+    data = StandardScaler().fit_transform(load_wine().data)
+    labels = KMeans(3, n_init=10, random_state=0).fit_predict(data)
+    row = silhouette_table(silhouette_samples(data, labels), labels).loc[3]
+    assert (round(row["score"], 4), round(row["macro"], 4)) == (0.2849, 0.2905)
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def test_table_of_a_small_labeling():
+    samples = np.array([[0.5, 0.3, 0.0, -0.2]])
+    table = silhouette_table(samples, np.array([[0, 0, 0, 1]]))
+    row = table.loc[2]
+    assert row["score"] == pytest.approx(0.15)
+    assert row["macro"] == pytest.approx((0.8 / 3 - 0.2) / 2)
+    assert row["median"] == pytest.approx(0.15)
+    assert (row["positive"], row["zero"], row["negative"]) == (0.5, 0.25, 0.25)
+    assert (row["mean_positive"], row["mean_negative"]) == pytest.approx((0.4, -0.2))
+    assert (row["worst_cluster"], row["worst_mean"]) == pytest.approx((1, -0.2))
+
+
+def test_a_cluster_of_one_does_not_look_certain():
+    few = silhouette_table(np.array([[0.5, 0.3, 0.1, 0.9]]), np.array([[0, 0, 0, 1]]))
+    assert few["macro_error"].item() > np.std([0.5, 0.3, 0.1], ddof=1) / np.sqrt(3) / 2
+
+
+def test_table_without_negative_samples():
+    row = silhouette_table(np.array([0.5, 0.5, 0.5]), np.array([0, 0, 1])).loc[2]
+    assert row["negative"] == 0 and row["mean_negative"] == 0
+
+
+def test_cluster_table():
+    points, labels = np.array([[0.0], [0.2], [3.0], [3.4], [9.0]]), np.array([0, 0, 1, 1, 2])
+    table = cluster_table(silhouette_details(points, labels), labels)
+    assert table["size"].tolist() == [2, 2, 1]
+    assert table["rival"].tolist() == [1, 0, 1]
+    assert table.loc[2, "mean"] == 0 and table["negative"].tolist() == [0, 0, 0]
+
+
+def test_typical_and_worst():
+    silhouette, labels = np.array([0.1, 0.9, -0.3, 0.5, 0.7]), np.array([0, 0, 0, 1, 0])
+    assert typical_and_worst(silhouette, labels, 0, n_worst=2).tolist() == [1, 2, 0]
+    assert typical_and_worst(silhouette, labels, 1, n_worst=5).tolist() == [3]
