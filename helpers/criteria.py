@@ -229,8 +229,8 @@ def _conclusion(n_clusters: int | None, shortlist: list[int], best_score: float)
         return f"The best candidate is k = {n_clusters}, and the score leaves open whether its clusters are real."
     if len(shortlist) == 1:
         return (
-            f"No k is preferred outright: k = {shortlist[0]} is the one compromise within sampling error of the best by "
-            f"both score and mean over clusters."
+            f"No k is preferred outright: k = {shortlist[0]} is the one compromise within sampling error of the best "
+            f"by both score and mean over clusters."
         )
     if shortlist:
         return f"No single k, but a shortlist by score and mean over clusters together: k = {_listed(shortlist)}."

@@ -118,8 +118,8 @@ def load_images(dataset: str, *, n_images: int | None = None, random_state: int 
     elif kind == "folder":
         images = _folder(dataset, rest)
     else:
-        near = nearest_name(dataset, ["solar-cells", "digits", "folder:"]) or "."
-        raise ParameterError(f"There is no data set {dataset!r}{near} Allowed are {', '.join(DATASETS)}.")
+        near = nearest_name(dataset, ["solar-cells", "digits", "folder:"])
+        raise ParameterError(f"There is no data set {dataset!r}{near} allowed are {', '.join(DATASETS)}.")
     return images if n_images is None else _sample(images, n_images, random_state)
 
 

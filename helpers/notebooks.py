@@ -112,8 +112,8 @@ def _check_parameter(path: Path, line: str) -> str:
     except (SyntaxError, IndexError, ValueError, TypeError):
         raise NotebookError(f"{form} must have the form `name: type = value  # meaning`.") from None
     if name not in Parameters.model_fields:
-        near = nearest_name(name, list(Parameters.model_fields))
-        raise NotebookError(f"{form} names no parameter of helpers/parameters.py{near or '.'}")
+        known = list(Parameters.model_fields)
+        raise NotebookError(f"{form} names no parameter{nearest_name(name, known)} known are {', '.join(known)}.")
     field = Parameters.model_fields[name]
     annotation = _annotation(name)
     if ast.unparse(statement.annotation).strip("'\"") != annotation:

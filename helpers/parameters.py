@@ -138,7 +138,7 @@ def _read_yaml(file: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ParameterError(f"The parameter file {file} cannot be read: {reason}.") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist is a ValueError
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise ParameterError(f"The parameter file {file} is not valid YAML{where}.") from None
@@ -162,15 +162,15 @@ def parse_value(name: str, text: str) -> Any:
     if text == "None":
         return None
     try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError:
+        return float(text) if "number" in _types(name) else yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError):
         return text
 
 
 def nearest_name(name: str, known: list[str]) -> str:
-    """A half-sentence that suggests the known name nearest to `name`, or nothing where none is near."""
+    """A part of a sentence that suggests the known name nearest to `name`, or no more than a semicolon."""
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else ""
+    return f" (did you mean {near[0]!r}?);" if near else ";"
 
 
 def parameter_rows() -> list[dict[str, str]]:
@@ -196,7 +196,7 @@ def parameter_table() -> str:
 
 def _unknown(name: str) -> str:
     known = list(Parameters.model_fields)
-    return f"There is no parameter {name!r}{nearest_name(name, known) or '.'} Known are {', '.join(known)}."
+    return f"There is no parameter {name!r}{nearest_name(name, known)} known are {', '.join(known)}."
 
 
 def _sentence(error: ValidationError) -> str:

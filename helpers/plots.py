@@ -87,6 +87,8 @@ def plot_map(points: np.ndarray, labels: Sequence, title: str, ax: Axes | None =
     )  # fmt: skip
     if legend:
         sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None)
+        for text in ax.get_legend().get_texts():
+            text.set_parse_math(False)
     ax.set(title=title, xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
     return ax
 
@@ -248,5 +250,6 @@ def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns:
         ax.set_axis_off()
     for ax, image, title in zip(axes.flat, images, titles):
         ax.imshow(image)
-        ax.set_title(title, fontsize="x-small", fontweight="normal")
+        # A file may be called anything, dollars included.
+        ax.set_title(title, fontsize="x-small", fontweight="normal", parse_math=False)
     return figure

@@ -250,7 +250,7 @@ def test_edited_function_is_computed_again(copied_helpers, tmp_path):
 
 
 def test_result_of_code_that_was_edited_after_its_import_is_not_kept_for_the_new_code(copied_helpers, tmp_path):
-    """A kernel has imported the helpers, then they are edited, then the kernel computes: that is the old code's result."""
+    """A kernel has imported the helpers, they are edited, the kernel computes: that is the old code's result."""
     first, reduction = import_copy(copied_helpers, "process_1")
     edit(copied_helpers / "reduction.py", "np.array([1])", "np.array([2])")
     assert first.cached(reduction.answer, cache_dir=tmp_path) == [1]

@@ -1,0 +1,104 @@
+"""Figures: they draw what they are given, where they are told to, in the colours agreed on."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from helpers import plots
+from helpers.criteria import score_identity
+from helpers.silhouette import silhouette_table
+
+plt.switch_backend("agg")
+RNG = np.random.default_rng(0)
+LABELS = np.stack([RNG.integers(0, k, 60) for k in (2, 3, 4, 5)])
+SAMPLES = RNG.uniform(-0.6, 0.8, size=LABELS.shape)
+TABLE = silhouette_table(SAMPLES, LABELS)
+K = list(TABLE.index)
+ELBOWS = pd.Series([3, None], index=pd.Index([4, 5], name="k_max"), dtype="Int64")
+
+AXES = {
+    "distribution": lambda ax: plots.plot_distribution(RNG.normal(5, 1, 50), "norm", ax),
+    "explained variance": lambda ax: plots.plot_explained_variance(np.array([0.6, 0.3, 0.1]), 2, ax),
+    "map": lambda ax: plots.plot_map(RNG.normal(size=(60, 2)), LABELS[1], "map", ax),
+    "inertia": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), 3, ax),
+    "inertia without elbow": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), None, ax),
+    "elbows": lambda ax: plots.plot_elbows(ELBOWS, ax),
+    "scores": lambda ax: plots.plot_scores(TABLE, ax),
+    "lines": lambda ax: plots.plot_lines({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]}, K, "value", ax),
+    "knife": lambda ax: plots.plot_knife(SAMPLES[1], LABELS[1], ax),
+    "signs": lambda ax: plots.plot_signs(TABLE, ax),
+    "identity": lambda ax: plots.plot_identity(score_identity(TABLE), ax),
+    "score against share": lambda ax: plots.plot_score_against_share(TABLE, ax),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """No figure is left over from another test."""
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("draw", AXES.values(), ids=AXES)
+def test_draws_into_the_axes_it_is_given(draw):
+    _, ax = plt.subplots()
+    assert draw(ax) is ax and ax.has_data()
+    assert len(plt.get_fignums()) == 1
+    assert ax.get_xlabel()
+
+
+@pytest.mark.parametrize("draw", AXES.values(), ids=AXES)
+def test_makes_axes_where_it_is_given_none(draw):
+    assert draw(None).has_data() and len(plt.get_fignums()) == 1
+
+
+def test_knife_shows_the_most_negative_sample_and_the_score():
+    ax = plots.plot_knife(SAMPLES[1], LABELS[1])
+    assert ax.get_xlim()[0] <= SAMPLES[1].min()
+    assert f"{SAMPLES[1].mean():.3f}" in ax.get_title()
+
+
+def test_knives_side_by_side():
+    figure = plots.plot_knives(SAMPLES, LABELS)
+    assert [ax.get_title()[:5] for ax in figure.axes] == ["k = 2", "k = 3", "k = 4", "k = 5"]
+    figure = plots.plot_knives(SAMPLES[[0] * 5], LABELS[[0] * 5])
+    assert sum(ax.axison for ax in figure.axes) == 5
+
+
+def test_a_cluster_keeps_its_colour():
+    assert plots.cluster_colors(4) == plots.cluster_colors(16)[:4]
+    assert len(set(plots.cluster_colors(40))) == 40
+    figure = plots.plot_knives(SAMPLES[:2], LABELS[:2])
+    colors = [[tuple(np.round(area.get_facecolor()[0], 6)) for area in ax.collections] for ax in figure.axes]
+    assert colors[0] == colors[1][:2]
+
+
+def test_bars_of_signs_add_up_to_one():
+    ax = plots.plot_signs(TABLE)
+    tops = [bar.get_y() + bar.get_height() for bar in ax.containers[-1]]
+    np.testing.assert_allclose(tops, 1)
+
+
+def test_criteria_mark_what_each_prefers():
+    criteria = TABLE.assign(inertia=[4.0, 3, 2, 1])
+    figure = plots.plot_criteria(criteria, {"elbow": None, "score": 2, "macro": 3, "positive": 4})
+    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [[], ["k = 2"], ["k = 3"], ["k = 4"]]
+
+
+@pytest.mark.parametrize("n", [1, 5, 13])
+def test_images_under_their_titles(n):
+    figure = plots.plot_images([Image.new("RGB", (4, 4))] * n, [f"image {i}" for i in range(n)])
+    assert [ax.get_title() for ax in figure.axes if ax.images] == [f"image {i}" for i in range(n)]
+
+
+def test_names_from_files_are_not_read_as_mathematics():
+    figure = plots.plot_images([Image.new("RGB", (4, 4))], ["cost $5 \\frac{ $"])
+    figure.canvas.draw()
+    _, ax = plt.subplots()
+    plots.plot_map(RNG.normal(size=(4, 2)), ["$a_{$", "b", "$a_{$", "b"], "map", ax)
+    ax.figure.canvas.draw()
