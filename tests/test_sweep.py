@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 from sklearn.cluster import KMeans
@@ -96,3 +98,45 @@ def test_input_is_left_alone():
 def test_impossible_input_is_refused(X, k_values, message):
     with pytest.raises(ValueError, match=message):
         sweep_kmeans(X, k_values)
+
+
+@pytest.mark.parametrize(("X", "k_values"), [([[0.0], [1.0]], []), ([[0.0], [1.0]], [0]), ([[0.0], [0.0]], [2])])
+def test_refusal_is_one_sentence(X, k_values):
+    with pytest.raises(ValueError) as error:
+        sweep_kmeans(X, k_values)
+    text = str(error.value)
+    assert text.endswith(".") and "\n" not in text and ". " not in text
+
+
+def test_one_cluster_is_the_mean_of_all():
+    sweep = sweep_kmeans(BLOBS, [1])
+    assert set(sweep.labels[0]) == {0}
+    np.testing.assert_allclose(sweep.centers[0], [BLOBS.mean(axis=0)], rtol=1e-4)  # float32
+    np.testing.assert_allclose(sweep.inertia, [((BLOBS - BLOBS.mean(axis=0)) ** 2).sum()], rtol=1e-5)
+
+
+def test_equal_points_make_one_cluster():
+    assert sweep_kmeans(np.ones((5, 2)), [1]).inertia == [0]
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_limit_on_threads_is_left_as_it_was(n_threads):
+    """The sweep sets the limit to one for itself alone; OpenMP's is the one that k-means runs on."""
+    from threadpoolctl import threadpool_info
+
+    def openmp():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "openmp"]
+
+    with threadpool_limits(limits=n_threads):
+        before = openmp()
+        sweep_kmeans(BLOBS, [2, 3], n_init=1)
+        assert openmp() == before
+
+
+def test_sweep_of_two_jobs_leaves_the_warnings_as_they_were():
+    """`warnings.catch_warnings` is not safe in threads: ten sweeps, since one may be lucky in its order."""
+    with warnings.catch_warnings():
+        before = list(warnings.filters)
+        for _ in range(10):
+            sweep_kmeans(BLOBS, range(2, 6), n_init=1, n_jobs=2)
+        assert list(warnings.filters) == before
