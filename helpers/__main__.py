@@ -33,8 +33,11 @@ def main(argv: list[str] | None = None) -> int:
     except ParameterError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except (NotebookError, OSError) as error:
+    except NotebookError as error:
         print(f"error: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nstopped; what was finished is kept, and the next run goes on from there.", file=sys.stderr)

@@ -194,9 +194,9 @@ def verdict(table: pd.DataFrame) -> Verdict:
     near_macro = _within_error(table, "macro", "macro_error")
     near_both = [k for k in _within_error(table, "score", "standard_error") if k in near_macro]
     shortlist = near_both if structured else []
-    n_clusters = shortlist[0] if shortlist == [preferred["score"]] else None
+    n_clusters = shortlist[0] if shortlist == [preferred["score"]] and len(table) > 1 else None
     sentences = {
-        "conclusion": _conclusion(n_clusters, shortlist, table["score"].max()),
+        "conclusion": _conclusion(n_clusters, shortlist, table),
         "strength": _strength(table),
         "preferences": _preferences(table, preferred),
         "elbow": elbow_sentence(elbows),
@@ -217,7 +217,10 @@ def _listed(numbers: Sequence[int]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _conclusion(n_clusters: int | None, shortlist: list[int], best_score: float) -> str:
+def _conclusion(n_clusters: int | None, shortlist: list[int], table: pd.DataFrame) -> str:
+    best_score = table["score"].max()
+    if len(table) == 1:
+        return f"No k is preferred: k = {table.index[0]} is the only one that was tried."
     if best_score <= BANDS[0][0]:
         return "No clear k: the best silhouette score is too low to single one out."
     if n_clusters is not None and best_score > BANDS[1][0]:
@@ -266,6 +269,8 @@ def _shortlist_sentence(table: pd.DataFrame) -> str:
 def _step_sentence(table: pd.DataFrame) -> str:
     steps = score_steps(table)
     opposed = steps[steps["disagree"]]
+    if steps.empty:
+        return "With one k there is no step from one to the next to look at."
     if opposed.empty:
         return "From each k to the next, the score and the share of positive samples move in the same direction."
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -214,4 +215,6 @@ def _verified_weights() -> Path:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    # Without the path that decoders add: the name stands beside the reason, and the folders before it are private.
+    text = re.sub(r"\s*:?\s*'.*'$", "", getattr(error, "strerror", None) or str(error), flags=re.DOTALL)
+    return " ".join(text.split()) or type(error).__name__

@@ -150,6 +150,7 @@ def test_every_conclusion(score, macro, n_clusters, shortlist, begins):
 def test_verdict_on_few_k(n):
     decision = verdict(table_with([0.6, 0.5, 0.4][:n], [0.6, 0.5, 0.4][:n]))
     assert decision.preferred["elbow"] is None
+    assert decision.n_clusters == (None if n == 1 else 2)
     assert all(sentence.endswith(".") for sentence in decision.sentences.values())
 
 
