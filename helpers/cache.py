@@ -33,6 +33,7 @@ ROAD = (
     "embeddings",
     "reduction",
     "sweep",
+    "distances",
     "silhouette",
     "criteria",
     "plots",
