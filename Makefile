@@ -10,7 +10,7 @@ OPTIONS = $(if $(PARAMS),-f "$$PARAMS") $(if $(DATASET),-p dataset "$$DATASET") 
 export PARAMS DATASET
 
 .DEFAULT_GOAL := help
-.PHONY: book test lab params clean help
+.PHONY: book test lab bench params clean help
 
 book: $(READY)  ## execute the notebooks and build the book [PARAMS=file] [DATASET=name] [ARGS=...]
 	@$(BIN)/python -m helpers book $(OPTIONS)
@@ -20,6 +20,10 @@ test: $(READY)  ## run the tests
 
 lab: $(READY)  ## open JupyterLab on the notebooks
 	@$(BIN)/python -m jupyterlab notebooks $(ARGS)
+
+bench: $(READY)  ## run the benchmarks
+	@$(BIN)/python -m benchmarks.silhouettes
+	@$(BIN)/python -m benchmarks.silhouettes large
 
 params: $(READY)  ## print the table of parameters
 	@$(BIN)/python -m helpers params

@@ -33,6 +33,7 @@ ROAD = (
     "embeddings",
     "reduction",
     "sweep",
+    "distances",
     "silhouette",
     "criteria",
     "plots",
@@ -84,6 +85,9 @@ def cached(
     -------
     The function's result.
     """
+    if _read_sources() != _SOURCES:
+        # A source was edited since this process read it, and which text runs here is not known: store nothing.
+        return function(*args, **kwargs, **(unkeyed or {}))
     path = ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs)}.npz"
     stored = _read(path)
     if stored is None:
@@ -105,8 +109,11 @@ def digest(*values: Any) -> str:
     return hasher.hexdigest()
 
 
-# Read when the package is imported: an edit after that is not what runs in this process.
-_SOURCES = {name: Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in ("__init__", *ROAD)}
+def _read_sources() -> dict[str, str]:
+    return {name: Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in ("__init__", *ROAD)}
+
+
+_SOURCES = _read_sources()
 
 
 def source_digest(module: str) -> str:

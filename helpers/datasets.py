@@ -124,6 +124,8 @@ def load_images(dataset: str, *, n_images: int | None = None, random_state: int 
 
 
 def _sample(images: ImageSet, n_images: int, random_state: int) -> ImageSet:
+    if n_images < 1:
+        raise ParameterError(f"n_images = {n_images} is not possible: at least 1 image is needed.")
     if n_images > len(images):
         raise ParameterError(f"n_images = {n_images} is more than {images.dataset!r} has; it has {len(images)} images.")
     chosen = np.random.default_rng(random_state).choice(len(images), n_images, replace=False)
@@ -170,7 +172,7 @@ def _digits() -> ImageSet:
 def _folder(dataset: str, path: str) -> ImageSet:
     if not path:
         raise ParameterError(f"The data set {dataset!r} names no folder; write folder:PATH, as in folder:/my/images.")
-    folder = (ROOT / Path(path).expanduser()).resolve()
+    folder = (ROOT / os.path.expanduser(path)).resolve()
     if not folder.is_dir():
         what = "is a file, not a folder" if folder.exists() else "does not exist"
         raise ParameterError(f"The folder {folder} of the data set {dataset!r} {what}.")

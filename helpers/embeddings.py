@@ -106,6 +106,8 @@ def embed_images(
 
 def compute_embeddings(images: ImageSet, *, backbone: str, batch_size: int, precision: str) -> Embeddings:
     """Compute the features of images; `embed_images` is this with a cache before it."""
+    if len(images) == 0:
+        raise EmbeddingError("There are no images to embed.")
     network = load_backbone(backbone)
     batches = [range(start, min(start + batch_size, len(images))) for start in range(0, len(images), batch_size)]
     with (

@@ -41,7 +41,8 @@ def cluster_colors(n_clusters: int) -> list[tuple[float, float, float]]:
     The first ten are colour-blind-safe; no palette is for more, so the figures also write the clusters' numbers.
     """
     safe = sns.color_palette("colorblind", 10)
-    more = sns.husl_palette(max(n_clusters - 10, 1), l=0.55)
+    # Steps of the golden ratio around the circle of hues: the next colour never depends on how many follow.
+    more = [sns.husl_palette(1, h=(0.05 + 0.618034 * i) % 1, l=0.55)[0] for i in range(n_clusters - 10)]
     return [*safe, *more][:n_clusters]
 
 

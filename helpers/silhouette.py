@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import pairwise_distances_chunked
+from scipy.spatial.distance import cdist
 from sklearn.utils import check_array
+
+from .distances import Clustering, cluster_distance_sums, encode
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,31 @@ class SilhouetteDetails:
     rival: np.ndarray
 
 
+@dataclass(frozen=True)
+class SilhouetteEstimate:
+    """The silhouettes of one labeling with k clusters, estimated from a sample of rows.
+
+    Attributes
+    ----------
+    mean : float
+        The silhouette score.
+    standard_error : float
+        Of `mean`, from sampling rows.
+    cluster_means : ndarray of float64, shape (k,)
+        The mean of each cluster, in the order of the sorted labels.
+    cluster_errors : ndarray of float64, shape (k,)
+        Their standard errors.
+    rows : ndarray of int
+        The rows that were drawn.
+    """
+
+    mean: float
+    standard_error: float
+    cluster_means: np.ndarray
+    cluster_errors: np.ndarray
+    rows: np.ndarray
+
+
 def silhouette_samples(X: np.ndarray, labels: np.ndarray, *, metric: str = "euclidean") -> np.ndarray:
     """The silhouette of every sample, for one labeling or for many.
 
@@ -44,11 +71,12 @@ def silhouette_samples(X: np.ndarray, labels: np.ndarray, *, metric: str = "eucl
 
     Parameters
     ----------
-    X : array-like, shape (n, d), or (n, n) for ``precomputed``
+    X : array-like or sparse matrix, shape (n, d), or (n, n) for ``precomputed``
     labels : array-like, shape (n,) or (m, n)
         One labeling, or m of them.
     metric : str
-        A metric of scikit-learn, or ``precomputed``.
+        ``euclidean``, ``sqeuclidean`` and ``cosine`` (the last two in time linear in n), ``precomputed``, or another
+        metric of scikit-learn.
 
     Returns
     -------
@@ -74,6 +102,98 @@ def silhouette_details(X: np.ndarray, labels: np.ndarray, *, metric: str = "eucl
     if labels.ndim != 1:
         raise ValueError(f"labels must be of shape (n,) here, not {labels.shape}.")
     return next(_details(X, labels[np.newaxis], metric))
+
+
+def silhouette_estimate(
+    X: np.ndarray, labels: np.ndarray, *, n_rows: int = 1000, metric: str = "euclidean", random_state: int = 0
+) -> list[SilhouetteEstimate]:
+    """Estimate silhouettes from a sample of rows against all points.
+
+    The silhouette of a sampled row is exact, since it is compared with all points; only the mean over rows is
+    estimated. Rows are drawn within each cluster, in proportion to its size and two at least, so that no cluster is
+    missed; the estimates are those of stratified sampling (Cochran 1977, Sampling Techniques, sections 5.3 to 5.6):
+    unbiased, with standard errors that shrink to 0 as the sample takes in the whole cluster.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d)
+    labels : array-like, shape (n,) or (m, n)
+        One labeling, or m of them.
+    n_rows : int
+        Rows drawn for each labeling, about; a small cluster can add one or two.
+    metric : str
+        As for `silhouette_samples`.
+    random_state : int
+
+    Returns
+    -------
+    list of SilhouetteEstimate, length m
+
+    Raises
+    ------
+    ValueError
+        As `silhouette_samples`, or if n_rows is less than 2.
+    """
+    if n_rows < 2:
+        raise ValueError(f"n_rows = {n_rows} is not possible: at least 2 rows are needed for an error.")
+    X = _check_points(X, metric)
+    rng = np.random.default_rng(random_state)
+    clusterings = [_check_labels(labeling, X.shape[0]) for labeling in np.atleast_2d(np.asarray(labels))]
+    estimates = []
+    for clustering in clusterings:
+        rows = _stratified_rows(clustering, n_rows, rng)
+        sums = cluster_distance_sums(X, [clustering], metric, rows)
+        silhouette = _reduce(sums, clustering, clustering.codes[rows]).silhouette
+        estimates.append(_stratified_estimate(silhouette, clustering, rows))
+    return estimates
+
+
+def _stratified_rows(clustering: Clustering, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+    shares = clustering.sizes / clustering.sizes.sum()
+    counts = np.minimum(np.maximum(np.rint(n_rows * shares).astype(int), 2), clustering.sizes)
+    members = np.split(np.argsort(clustering.codes, kind="stable"), np.cumsum(clustering.sizes)[:-1])
+    return np.concatenate([rng.choice(group, count, replace=False) for group, count in zip(members, counts)])
+
+
+def _stratified_estimate(silhouette: np.ndarray, clustering: Clustering, rows: np.ndarray) -> SilhouetteEstimate:
+    codes, sizes = clustering.codes[rows], clustering.sizes
+    drawn = np.bincount(codes)
+    means = np.bincount(codes, silhouette) / drawn
+    variances = np.bincount(codes, (silhouette - means[codes]) ** 2) / np.maximum(drawn - 1, 1)
+    errors = np.sqrt((1 - drawn / sizes) * variances / drawn)
+    shares = sizes / sizes.sum()
+    return SilhouetteEstimate(
+        mean=float(shares @ means),
+        standard_error=float(np.sqrt(((shares * errors) ** 2).sum())),
+        cluster_means=means,
+        cluster_errors=errors,
+        rows=rows,
+    )
+
+
+def centroid_silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The simplified silhouette: distances to the centres of clusters in the place of mean distances to samples.
+
+    Hruschka, Campello and de Castro (2006), Information Sciences 176, 1898-1927. After k-means every sample is nearest
+    to the centre of its own cluster, so this silhouette is never negative there, where the one of Rousseeuw can be:
+    a mean distance to samples also feels how widely a cluster scatters.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d)
+    labels : array-like, shape (n,)
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        0 in a cluster of one, as for `silhouette_samples`.
+    """
+    X = check_array(X, dtype=np.float64, input_name="X")
+    clustering = _check_labels(np.asarray(labels), len(X))
+    centers = np.stack([X[clustering.codes == cluster].mean(axis=0) for cluster in range(len(clustering.sizes))])
+    distances = cdist(X, centers)
+    own = distances[np.arange(len(X)), clustering.codes]
+    return _compare(own, distances, clustering, clustering.codes).silhouette
 
 
 def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
@@ -175,50 +295,55 @@ def _summary(samples: np.ndarray, labels: np.ndarray) -> dict[str, float]:
 
 
 def _details(X: np.ndarray, labelings: np.ndarray, metric: str) -> Iterator[SilhouetteDetails]:
-    X = check_array(X, dtype=np.float64, input_name="X")
-    if metric == "precomputed" and (X.shape[0] != X.shape[1] or np.diagonal(X).any()):
-        raise ValueError("Precomputed distances must be a square matrix with a zero diagonal.")
-    encoded = [_encode(labels, len(X)) for labels in labelings]
-    offsets = np.cumsum([0] + [len(clusters) for clusters, _ in encoded])
-    sums = _cluster_distance_sums(X, encoded, metric)
-    for (clusters, codes), start, stop in zip(encoded, offsets, offsets[1:]):
-        yield _reduce(sums[:, start:stop], clusters, codes)
+    X = _check_points(X, metric)
+    clusterings = [_check_labels(labels, X.shape[0]) for labels in labelings]
+    offsets = np.cumsum([0] + [len(clustering.sizes) for clustering in clusterings])
+    sums = cluster_distance_sums(X, clusterings, metric)
+    for clustering, start, stop in zip(clusterings, offsets, offsets[1:]):
+        yield _reduce(sums[:, start:stop], clustering, clustering.codes)
 
 
-def _encode(labels: np.ndarray, n_samples: int) -> tuple[np.ndarray, np.ndarray]:
+def _check_points(X: np.ndarray, metric: str) -> np.ndarray:
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
+    if metric != "precomputed":
+        return X
+    # The tolerance of scikit-learn: rounding is let pass.
+    if X.shape[0] != X.shape[1] or (abs(X.diagonal()) > 100 * np.finfo(X.dtype).eps).any():
+        raise ValueError(
+            "The precomputed distance matrix is not square, or contains non-zero elements on its diagonal."
+        )
+    return X
+
+
+def _check_labels(labels: np.ndarray, n_samples: int) -> Clustering:
     if len(labels) != n_samples:
         raise ValueError(f"labels have the length {len(labels)}, and X has {n_samples} rows; they must agree.")
-    clusters, codes = np.unique(labels, return_inverse=True)
-    if not 2 <= len(clusters) <= n_samples - 1:
+    clustering = encode(labels)
+    if not 2 <= len(clustering.clusters) <= n_samples - 1:
+        # In the words of scikit-learn, which callers may match.
         raise ValueError(
-            f"A silhouette needs from 2 to n - 1 = {n_samples - 1} clusters, and the labels name {len(clusters)}."
+            f"Number of labels is {len(clustering.clusters)}. Valid values are 2 to n_samples - 1 (inclusive), "
+            f"and there are {n_samples} samples."
         )
-    return clusters, codes
+    return clustering
 
 
-def _cluster_distance_sums(X: np.ndarray, encoded: list[tuple[np.ndarray, np.ndarray]], metric: str) -> np.ndarray:
-    """Sums of each sample's distances to each cluster of each labeling, side by side: one product a chunk of rows."""
-    indicators = np.hstack([np.eye(len(clusters))[codes] for clusters, codes in encoded])
-
-    def reduce(distances: np.ndarray, start: int) -> np.ndarray:
-        if metric != "precomputed":
-            # The distance of a sample to itself is 0; the fast formula leaves some rounding there.
-            distances[np.arange(len(distances)), start + np.arange(len(distances))] = 0
-        return distances @ indicators
-
-    return np.vstack(list(pairwise_distances_chunked(X, metric=metric, reduce_func=reduce)))
+def _reduce(sums: np.ndarray, clustering: Clustering, codes: np.ndarray) -> SilhouetteDetails:
+    """Silhouettes of samples in the clusters `codes` from the sums of their distances to all clusters."""
+    sizes = clustering.sizes[codes]
+    own = sums[np.arange(len(codes)), codes] / np.maximum(sizes - 1, 1)
+    return _compare(own, sums / clustering.sizes, clustering, codes)
 
 
-def _reduce(sums: np.ndarray, clusters: np.ndarray, codes: np.ndarray) -> SilhouetteDetails:
-    sizes = np.bincount(codes)
+def _compare(own: np.ndarray, means: np.ndarray, clustering: Clustering, codes: np.ndarray) -> SilhouetteDetails:
+    """Compare the distance `own` to the own cluster with the smallest of the distances `means` (n, k) to the others."""
     rows = np.arange(len(codes))
-    alone = sizes[codes] == 1
-    own = sums[rows, codes] / np.maximum(sizes[codes] - 1, 1)
-    means = sums / sizes
     means[rows, codes] = np.inf
     rival = means.argmin(axis=1)
     rival_distance = means[rows, rival]
     larger = np.maximum(own, rival_distance)
     # Duplicates of each other in two clusters have a = b = 0: neither is nearer, so 0, as for a cluster of one.
-    silhouette = np.divide(rival_distance - own, larger, out=np.zeros(len(codes)), where=(larger > 0) & ~alone)
-    return SilhouetteDetails(silhouette, own, rival_distance, clusters[rival])
+    silhouette = np.divide(
+        rival_distance - own, larger, out=np.zeros(len(codes)), where=(larger > 0) & (clustering.sizes[codes] > 1)
+    )
+    return SilhouetteDetails(silhouette, own, rival_distance, clustering.clusters[rival])

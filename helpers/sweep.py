@@ -72,7 +72,9 @@ def sweep_kmeans(
     X = check_array(X, dtype=np.float32, order="C", input_name="X")
     ks = _check_k_values(k_values, X)
     # One thread a fit: the order in which threads add up would show in the last digits, and from there in labels.
-    with threadpool_limits(limits=1):
+    # Warnings are silenced here and not in the fits, whose threads share one list of filters.
+    with threadpool_limits(limits=1), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # clusters that stay empty are refused by `_fit`
         fits = list(
             tqdm(
                 Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
@@ -90,6 +92,8 @@ def sweep_kmeans(
 
 def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
     ks = [int(k) for k in k_values]
+    if ks != list(k_values):
+        raise ValueError(f"k_values = {list(k_values)} must be whole numbers.")
     if not ks:
         raise ValueError("k_values is empty; name at least one number of clusters.")
     distinct = len(np.unique(X, axis=0)) if max(ks) > 1 else len(X)
@@ -101,8 +105,7 @@ def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
 
 def _fit(X: np.ndarray, k: int, n_init: int, random_state: int) -> tuple[np.ndarray, float, np.ndarray]:
     # The limit on OpenMP holds for the thread that asks, so each worker asks again.
-    with threadpool_limits(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # empty clusters are refused below
+    with threadpool_limits(limits=1):
         kmeans = KMeans(k, n_init=n_init, random_state=random_state).fit(X)
     sizes = np.bincount(kmeans.labels_, minlength=k)
     if sizes.min() == 0:

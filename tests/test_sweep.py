@@ -90,6 +90,7 @@ def test_input_is_left_alone():
         ([0.0, 1.0], [2], "Expected 2D array"),
         (np.empty((0, 3)), [2], "minimum of 1 is required"),
         ([[0.0], [1.0]], [], "k_values is empty"),
+        ([[0.0], [1.0]], [1.5], "must be whole numbers"),
         ([[0.0], [1.0]], [0], "k = 0 is not possible: k must lie between 1 and the 2 distinct points"),
         ([[0.0], [1.0]], [3], "k = 3 is not possible"),
         ([[0.0], [0.0], [1.0], [1.0]], [3], "between 1 and the 2 distinct points"),
