@@ -176,7 +176,7 @@ def test_closed_form_of_squared_distances(name):
 def test_cosine_of_rows_without_direction():
     points = np.vstack([X[:20], np.zeros((3, 6))])
     labels = np.arange(23) % 3
-    lengths = np.maximum(np.linalg.norm(points, axis=1), 1e-300)
+    lengths = np.maximum(np.linalg.norm(points, axis=1), 1e-100)
     distances = 1 - points @ points.T / np.outer(lengths, lengths)
     np.fill_diagonal(distances, 0)
     with np.errstate(invalid="ignore"):
