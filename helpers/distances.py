@@ -73,9 +73,9 @@ def cluster_distance_sums(
     return np.hstack([closed_form(X, clustering, wanted) for clustering in clusterings])
 
 
-def indicators(clusterings: list[Clustering], dtype: np.typing.DTypeLike) -> np.ndarray:
-    """One column a cluster, side by side: 1 where a sample is in it. Shape (n, K)."""
-    return np.hstack([np.eye(len(c.clusters), dtype=dtype)[c.codes] for c in clusterings])
+def indicators(clusterings: list[Clustering], dtype: np.typing.DTypeLike, part: slice = slice(None)) -> np.ndarray:
+    """One column a cluster, side by side: 1 where a sample is in it. Shape (n, K), or of the samples in `part`."""
+    return np.hstack([np.eye(len(c.clusters), dtype=dtype)[c.codes[part]] for c in clusterings])
 
 
 # --- Euclidean, in tiles ----------------------------------------------------------------------------------------------
@@ -123,9 +123,9 @@ def _centre(X: np.ndarray) -> _Points:
 
 def _euclidean_sums(X: np.ndarray, clusterings: list[Clustering], rows: np.ndarray | None) -> np.ndarray:
     points = _centre(X)
-    members = indicators(clusterings, points.fast.dtype)
     if rows is not None:
-        return points.scale * np.vstack([_row_sums(points, members, rows[part]) for part in _tiles(len(rows))])
+        return points.scale * _row_sums(points, clusterings, rows)
+    members = indicators(clusterings, points.fast.dtype)
     sums = np.zeros((len(X), members.shape[1]))
     tiles = _tiles(len(X))
     for position, first in enumerate(tiles):
@@ -138,13 +138,15 @@ def _euclidean_sums(X: np.ndarray, clusterings: list[Clustering], rows: np.ndarr
     return sums
 
 
-def _row_sums(points: _Points, members: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    sums = np.zeros((len(rows), members.shape[1]))
-    for part in _tiles(len(members)):
-        distances = _distances(points, rows, part)
-        own = np.flatnonzero((rows >= part.start) & (rows < part.stop))
-        distances[own, rows[own] - part.start] = 0
-        sums += distances @ members[part]
+def _row_sums(points: _Points, clusterings: list[Clustering], rows: np.ndarray) -> np.ndarray:
+    sums = np.zeros((len(rows), sum(len(clustering.sizes) for clustering in clusterings)))
+    for part in _tiles(len(points.X)):
+        members = indicators(clusterings, points.fast.dtype, part)
+        for some in _tiles(len(rows)):
+            distances = _distances(points, rows[some], part)
+            own = np.flatnonzero((rows[some] >= part.start) & (rows[some] < part.stop))
+            distances[own, rows[some][own] - part.start] = 0
+            sums[some] += distances @ members
     return sums
 
 

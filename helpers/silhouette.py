@@ -137,22 +137,30 @@ def silhouette_estimate(
     if n_rows < 2:
         raise ValueError(f"n_rows = {n_rows} is not possible: at least 2 rows are needed for an error.")
     X = _check_points(X, metric)
-    rng = np.random.default_rng(random_state)
     clusterings = [_check_labels(labeling, X.shape[0]) for labeling in np.atleast_2d(np.asarray(labels))]
+    order = np.random.default_rng(random_state).permutation(X.shape[0])
+    drawn = [_stratified_rows(clustering, n_rows, order) for clustering in clusterings]
+    rows = np.unique(np.concatenate(drawn))
+    sums = cluster_distance_sums(X, clusterings, metric, rows)
+    stops = np.cumsum([len(clustering.sizes) for clustering in clusterings])
     estimates = []
-    for clustering in clusterings:
-        rows = _stratified_rows(clustering, n_rows, rng)
-        sums = cluster_distance_sums(X, [clustering], metric, rows)
-        silhouette = _reduce(sums, clustering, clustering.codes[rows]).silhouette
-        estimates.append(_stratified_estimate(silhouette, clustering, rows))
+    for clustering, chosen, part in zip(clusterings, drawn, np.split(sums, stops[:-1], axis=1)):
+        silhouette = _reduce(part[np.searchsorted(rows, chosen)], clustering, clustering.codes[chosen]).silhouette
+        estimates.append(_stratified_estimate(silhouette, clustering, chosen))
     return estimates
 
 
-def _stratified_rows(clustering: Clustering, n_rows: int, rng: np.random.Generator) -> np.ndarray:
+def _stratified_rows(clustering: Clustering, n_rows: int, order: np.ndarray) -> np.ndarray:
+    """The first members of each cluster in a random order, as many as its share of the rows.
+
+    One order for all labelings makes them share most of their rows: fewer distances, and errors that move together,
+    so that two labelings are compared on the same rows.
+    """
     shares = clustering.sizes / clustering.sizes.sum()
     counts = np.minimum(np.maximum(np.rint(n_rows * shares).astype(int), 2), clustering.sizes)
-    members = np.split(np.argsort(clustering.codes, kind="stable"), np.cumsum(clustering.sizes)[:-1])
-    return np.concatenate([rng.choice(group, count, replace=False) for group, count in zip(members, counts)])
+    by_cluster = order[np.argsort(clustering.codes[order], kind="stable")]
+    members = np.split(by_cluster, np.cumsum(clustering.sizes)[:-1])
+    return np.concatenate([group[:count] for group, count in zip(members, counts)])
 
 
 def _stratified_estimate(silhouette: np.ndarray, clustering: Clustering, rows: np.ndarray) -> SilhouetteEstimate:
