@@ -4,9 +4,9 @@ A silhouette needs, for each sample, the sum of its distances to the samples of 
 depend on the clustering. So each tile of the distance matrix is computed once and multiplied by the indicators of the
 clusters of all labelings side by side; the matrix is symmetric, so each pair of tiles is computed once and used twice.
 
-Exactness. The fast formula |x - y|^2 = |x|^2 + |y|^2 - 2 x.y loses digits where two samples are much nearer to each
+Exactness. The fast formula ``|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`` loses digits where two samples are much nearer to each
 other than to the origin. The samples are centred first. Then a tile is computed in float32, and the pairs that are
-nearer than float32 can tell (`_NEAR`) are computed again, in float64 by the same formula if they are many and from
+nearer than float32 can tell (``_NEAR``) are computed again, in float64 by the same formula if they are many and from
 their difference if they are few. So the relative error of every distance is below about 1e-6, and averages below it.
 """
 

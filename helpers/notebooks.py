@@ -470,19 +470,18 @@ def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
     command += ["--path-output", str(work), "-W", "-n", "--keep-going"]
     lines: list[str] = []
     with (
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=os.environ | {"NO_COLOR": "1"}
-        ) as process,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
         tqdm(total=200, desc="pages", bar_format="{desc} |{bar:20}| {elapsed}") as bar,
     ):
         assert process.stdout is not None
         for line in process.stdout:
+            line = re.sub(r"\x1b\[[0-9;]*m", "", line)  # Sphinx colours its words for Jupyter Book, asked or not
             lines.append(line)
             bar.update(max(_progress(line) - bar.n, 0))
     write_atomically(log, lambda file: file.write("".join(lines).encode()))
     if process.returncode:
         faults = [line.strip() for line in lines if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
-        report = ["The pages did not build; the last good book is still in place.", *faults[:20]]
+        report = ["The pages did not build; the last good book is still in place.", *dict.fromkeys(faults)]
         raise NotebookError("\n".join([*report, f"All that Jupyter Book said is in {log}."]))
     return work / "_build" / "html"
 
