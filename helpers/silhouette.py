@@ -123,11 +123,11 @@ def silhouette_estimate(
     """Estimate silhouettes from a sample of rows against all points.
 
     The silhouette of a sampled row is exact, since it is compared with all points; only the mean over rows is
-    estimated. Rows are drawn within each cluster: three quarters of them in proportion to the clusters' sizes, a quarter
-    in equal numbers so that small clusters have errors too, and two at least, so that no cluster is missed. The
-    estimates are those of stratified sampling (Cochran 1977, Sampling Techniques, sections 5.3 to 5.6): unbiased, with
-    standard errors that shrink to 0 as the sample takes in the whole cluster. The variance of a cluster counts the
-    pooled variance of all clusters as one row more, since a few rows can look alike by luck.
+    estimated. Rows are drawn within each cluster: three quarters of them in proportion to the clusters' sizes, a
+    quarter in equal numbers so that small clusters have errors too, and two at least, so that no cluster is missed.
+    The estimates are those of stratified sampling (Cochran 1977, Sampling Techniques, sections 5.3 to 5.6): unbiased,
+    with standard errors that shrink to 0 as the sample takes in the whole cluster. The variance of a cluster counts
+    the pooled variance of all clusters as one row more, since a few rows can look alike by luck.
 
     Parameters
     ----------

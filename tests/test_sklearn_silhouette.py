@@ -1,6 +1,6 @@
 """scikit-learn's own tests of silhouettes, run with our function in the place of its own.
 
-Three kinds of test in its module cannot apply: those of Calinski-Harabasz and of Davies-Bouldin test other functions, and
+Three tests in its module cannot apply: those of Calinski-Harabasz and of Davies-Bouldin test other functions, and
 `test_silhouette_reduce` tests a private function of scikit-learn that ours does not have.
 """
 
