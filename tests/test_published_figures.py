@@ -76,7 +76,12 @@ def test_iris(k, published):
     assert round(silhouette_samples(data, labels).mean(), 3) == published
 
 
-@pytest.mark.parametrize(("k", "published"), [(2, 0.705), (3, 0.588), (4, 0.651)])
+@pytest.mark.parametrize(
+    ("k", "published"),
+    # At k = 5 and 6 the optimum that k-means finds depends on scikit-learn's version: its documentation once printed
+    # 0.564 and 0.450, and these since its k-means changed.
+    [(2, 0.705), (3, 0.588), (4, 0.651), (5, 0.561), (6, 0.486)],
+)
 def test_scikit_learns_example(k, published):
     data, _ = make_blobs(
         n_samples=500, n_features=2, centers=4, cluster_std=1, center_box=(-10.0, 10.0), shuffle=True, random_state=1
@@ -146,7 +151,7 @@ def test_unit_length_brings_structureless_data_to_zero():
 def test_principal_components_make_a_score_out_of_nothing():
     """Observed: 0.7 at k = 2; from 0.72 to 0.85 over draws of this distribution."""
     points = fit_pca(structureless(1), 50).points
-    assert published_table(points, points, [2])["score"].item() > 0.7
+    assert published_table(points, points, [2], n_init=10)["score"].item() > 0.7
 
 
 def test_solar_cells_disagree_in_both_directions(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import joblib
 import numpy as np
 import pytest
 import scipy.sparse
@@ -12,7 +13,10 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import pairwise_distances, silhouette_score
 from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 
+from benchmarks.coverage import designs, estimate_coverage, table_honesty
 from benchmarks.exactness import exact, nasty_cases
+from helpers import distances
+from helpers.distances import _SMALL, TILE
 from helpers.silhouette import (
     centroid_silhouette_samples,
     cluster_table,
@@ -362,3 +366,104 @@ def test_duplicates_of_many_features_in_two_clusters_score_zero():
     for n_features in (50, 300, 1251, 1280):
         points = np.repeat(np.random.default_rng(n_features).normal(size=(1, n_features)), 26, axis=0)
         np.testing.assert_allclose(silhouette_samples(points, np.arange(26) % 2), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("power", [1, 3])
+def test_arguments_of_a_metric(power):
+    ours = silhouette_samples(X, LABELINGS[1], metric="minkowski", p=power)
+    np.testing.assert_allclose(ours, sklearn_silhouettes(X, LABELINGS[1], metric="minkowski", p=power), atol=1e-12)
+
+
+@pytest.mark.parametrize("metric", ["seuclidean", "chebyshev", "l2", lambda x, y: np.abs(x - y).max()])
+def test_other_metrics_of_scikit_learn(metric):
+    """seuclidean measures the samples themselves; a function is asked for each pair."""
+    ours = silhouette_samples(X, LABELINGS[1], metric=metric)
+    np.testing.assert_allclose(ours, sklearn_silhouettes(X, LABELINGS[1], metric=metric), atol=1e-12)
+
+
+@pytest.mark.filterwarnings("error")
+def test_metric_of_yes_and_no():
+    flags = X > 0
+    ours = silhouette_samples(flags, LABELINGS[1], metric="jaccard")
+    np.testing.assert_allclose(ours, sklearn_silhouettes(flags, LABELINGS[1], metric="jaccard"), atol=1e-12)
+
+
+def test_unknown_metric_is_refused():
+    with pytest.raises(ValueError, match="euclidian"):
+        silhouette_samples(X, LABELINGS[0], metric="euclidian")
+
+
+@pytest.mark.parametrize("form", [np.float32, np.int64, scipy.sparse.csr_array, scipy.sparse.coo_matrix])
+def test_given_distances_in_any_form(form):
+    whole = np.rint(10 * pairwise_distances(X))
+    given = whole.astype(form) if form in (np.float32, np.int64) else form(whole)
+    expected = silhouette_samples(whole, LABELINGS, metric="precomputed")
+    np.testing.assert_allclose(silhouette_samples(given, LABELINGS, metric="precomputed"), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0.0, 1.0, np.nan, 1.0], "labels contain NaN"),
+        (np.array([0, None, 1, 1], dtype=object), "labels contain NaN"),
+        (np.zeros((0, 4)), r"not \(0, 4\)"),
+        (np.zeros((1, 2, 4)), r"not \(1, 2, 4\)"),
+    ],
+)
+def test_impossible_labels_are_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        silhouette_samples(X[:4], labels)
+
+
+@pytest.mark.parametrize("n", [_SMALL, _SMALL + 1, 3 * TILE, 3 * TILE + 1, 10 * TILE - 1])
+def test_sizes_around_the_edges_of_tiles(n):
+    points, labels = np.random.default_rng(n).normal(size=(n, 3)), np.arange(n) % 7
+    np.testing.assert_allclose(silhouette_samples(points, labels), sklearn_silhouettes(points, labels), atol=1e-6)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+def test_the_number_of_threads_does_not_show(metric, monkeypatch):
+    """Whoever counts the cores, each sum has the same terms in the same order."""
+    points = np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32)
+    labels = np.arange(5000) % 9
+    expected = silhouette_samples(points, labels, metric=metric)
+    monkeypatch.setattr(distances, "Parallel", lambda n_jobs, **kwds: joblib.Parallel(n_jobs=1, **kwds))
+    np.testing.assert_array_equal(silhouette_samples(points, labels, metric=metric), expected)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    n=strategies.integers(_SMALL + 1, 1600),
+    d=strategies.integers(1, 40),
+    k=strategies.sampled_from([2, 9, 300, 900]),
+    spread=strategies.sampled_from([0.0, 1e-6, 0.3, 0.6, 10.0]),
+    offset=strategies.sampled_from([0.0, 1e6]),
+    copies=strategies.sampled_from([1, 2, 50]),
+    single=strategies.booleans(),
+    seed=strategies.integers(0, 10_000),
+)
+def test_exact_where_float32_is_used(n, d, k, spread, offset, copies, single, seed):
+    """Groups more or less tight, duplicates, singletons and pairs; in either precision of the input."""
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 6, n)
+    points = (rng.normal(size=(6, d))[groups] + spread * rng.normal(size=(n, d)) + offset)[np.arange(n) // copies]
+    points = points.astype(np.float32) if single else points
+    labels = rng.integers(0, k, n)
+    np.testing.assert_allclose(silhouette_samples(points, labels), exact(points, labels), atol=1e-6)
+
+
+# --- honest errors ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("name", "points", "labels"), designs(), ids=[name for name, _, _ in designs()])
+def test_errors_of_estimates_cover(name, points, labels):
+    """Of 100 seeds at least 86 hold the score: 95 are due, and fewer than 86 have a chance of 1 in 5,000."""
+    found = estimate_coverage(points, labels, n_rows=200, repeats=100)
+    assert found["coverage"] >= 0.86 and abs(found["bias / error"]) < 0.4
+    assert found["clusters' coverage"] >= 0.85
+
+
+def test_errors_of_the_table_are_no_more_than_twice_too_small():
+    """Over new samples the score varies more than its error says, since silhouettes share distances."""
+    ratios = [table_honesty(3, 300, d, width, repeats=60) for d, width in ((2, 0.3), (20, 1.0))]
+    assert all(0.6 < ratio["score"] < 2.2 for ratio in ratios)
