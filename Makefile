@@ -24,6 +24,8 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 bench: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m benchmarks.silhouettes
 	@$(BIN)/python -m benchmarks.silhouettes large
+	@$(BIN)/python -m benchmarks.exactness
+	@$(BIN)/python -m benchmarks.coverage
 
 params: $(READY)  ## print the table of parameters
 	@$(BIN)/python -m helpers params
