@@ -27,7 +27,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
 from threadpoolctl import ThreadpoolController
 
-TILE = 384
+TILE = 512
 # So many tiles are compared with one tile in a task.
 _STRIP = 8
 # Up to so many samples float64 costs nothing that one would notice.
