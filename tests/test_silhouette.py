@@ -455,7 +455,7 @@ def test_exact_where_float32_is_used(n, d, k, spread, offset, copies, single, se
 # --- honest errors ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "points", "labels"), designs(), ids=[name for name, _, _ in designs()])
+@pytest.mark.parametrize(("name", "points", "labels"), list(designs()), ids=[name for name, _, _ in designs()])
 def test_errors_of_estimates_cover(name, points, labels):
     """Of 100 seeds at least 86 hold the score: 95 are due, and fewer than 86 have a chance of 1 in 5,000."""
     found = estimate_coverage(points, labels, n_rows=200, repeats=100)
