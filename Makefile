@@ -26,6 +26,8 @@ bench: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m benchmarks.silhouettes large
 	@$(BIN)/python -m benchmarks.sweep
 	@$(BIN)/python -m benchmarks.sweep large
+	@$(BIN)/python -m benchmarks.exactness
+	@$(BIN)/python -m benchmarks.coverage
 
 params: $(READY)  ## print the table of parameters
 	@$(BIN)/python -m helpers params

@@ -1,32 +1,45 @@
 """Sums of distances to clusters, for many clusterings at once.
 
 A silhouette needs, for each sample, the sum of its distances to the samples of each cluster. The distances do not
-depend on the clustering. So each tile of the distance matrix is computed once and multiplied by the indicators of the
-clusters of all labelings side by side; the matrix is symmetric, so each pair of tiles is computed once and used twice.
+depend on the clustering. So each tile of the distance matrix is computed once and summed by the clusters of all
+labelings side by side; the matrix is symmetric, so each pair of tiles is computed once and used twice.
 
 Exactness. The fast formula ``|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`` loses digits where two samples are much nearer to each
 other than to the origin. The samples are centred first. Then a tile is computed in float32, and the pairs that are
 nearer than float32 can tell (``_NEAR``) are computed again, in float64 by the same formula if they are many and from
 their difference if they are few. So the relative error of every distance is below about 1e-6, and averages below it.
+
+Tasks. All work is cut into tasks that depend on n alone: each takes some parts of the samples and returns partial sums.
+They run in threads with one BLAS thread each, and are added in their order, so that the number of cores does not show.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import scipy.sparse
+from joblib import Parallel, delayed
 from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
+from threadpoolctl import ThreadpoolController
 
-TILE = 768
-# A squared distance below this share of |x|^2 + |y|^2 has lost too many digits: the unit roundoff over this share is
-# about 1e-6 in float32, and 1e-8 in float64.
-_NEAR = {np.float32: 0.1, np.float64: 1e-8}
-# Near pairs of a tile are computed one by one up to this share; beyond it the tile is.
-_FEW = 0.002
+TILE = 512
+# So many tiles are compared with one tile in a task.
+_STRIP = 8
+# Up to so many samples float64 costs nothing that one would notice.
+_SMALL = 1024
+# A squared distance below this share of |x|^2 + |y|^2 has lost too many digits. At the share of float32, pairs of 1,500
+# features were seen to be off by 6e-7; float64 could tell far nearer ones, and is not pressed.
+_NEAR = {np.float32: 0.25, np.float64: 1e-8}
+# Near pairs are computed one by one up to this share of a tile; beyond it all rows and columns that have some are.
+_FEW = 0.005
 _ROOT = np.sqrt(2.0)
+# Numpy's and scipy's: looked up once, since that takes longer than a small silhouette.
+_BLAS = ThreadpoolController()
 
 
 @dataclass(frozen=True)
@@ -45,7 +58,7 @@ def encode(labels: np.ndarray) -> Clustering:
 
 
 def cluster_distance_sums(
-    X: np.ndarray, clusterings: list[Clustering], metric: str, rows: np.ndarray | None = None
+    X: np.ndarray, clusterings: list[Clustering], metric: str | Callable, rows: np.ndarray | None = None, **kwds
 ) -> np.ndarray:
     """Sum the distances of samples to the samples of each cluster of each clustering.
 
@@ -54,28 +67,61 @@ def cluster_distance_sums(
     X : ndarray or sparse matrix, shape (n, d), or (n, n) for ``precomputed``
     clusterings : list of Clustering
         m clusterings of the n samples, with K clusters in all.
-    metric : str
+    metric : str or callable
         ``euclidean``, ``sqeuclidean``, ``cosine``, ``precomputed`` or another metric of scikit-learn.
     rows : ndarray of int, shape (r,), optional
-        The samples whose sums are wanted; all of them without it.
+        The samples whose sums are wanted, each once; all of them without it.
+    **kwds
+        Passed to the metric.
 
     Returns
     -------
     ndarray of float64, shape (n, K) or (r, K)
         The clusterings side by side. The distance of a sample to itself counts as 0.
     """
-    if scipy.sparse.issparse(X) or metric not in ("euclidean", "sqeuclidean", "cosine"):
-        return _chunked_sums(X, clusterings, metric, rows)
+    columns = _columns(clusterings)
+    sizes = np.concatenate([clustering.sizes for clustering in clusterings])
+    if metric == "precomputed":
+        return _given_sums(X, columns, len(sizes), rows)
+    if scipy.sparse.issparse(X) or kwds or metric not in ("euclidean", "sqeuclidean", "cosine"):
+        return _chunked_sums(X, columns, len(sizes), rows, metric=metric, **kwds)
     if metric == "euclidean":
-        return _euclidean_sums(X, clusterings, rows)
+        return _euclidean_sums(X, columns, len(sizes), rows)
     closed_form = _squared_sums if metric == "sqeuclidean" else _cosine_sums
-    wanted = slice(None) if rows is None else rows
-    return np.hstack([closed_form(X, clustering, wanted) for clustering in clusterings])
+    return closed_form(X, columns, sizes, rows)
 
 
-def indicators(clusterings: list[Clustering], dtype: np.typing.DTypeLike, part: slice = slice(None)) -> np.ndarray:
-    """One column a cluster, side by side: 1 where a sample is in it. Shape (n, K), or of the samples in `part`."""
-    return np.hstack([np.eye(len(c.clusters), dtype=dtype)[c.codes[part]] for c in clusterings])
+def _columns(clusterings: list[Clustering]) -> np.ndarray:
+    """For each sample the number of its cluster in each clustering, counted through all of them: (n, m)."""
+    offsets = np.cumsum([0] + [len(clustering.sizes) for clustering in clusterings[:-1]])
+    return np.stack([c.codes + offset for c, offset in zip(clusterings, offsets)], axis=1).astype(np.int32)
+
+
+def _members(columns: np.ndarray, n_clusters: int, dtype: np.typing.DTypeLike = np.float64) -> scipy.sparse.csc_array:
+    """Which samples each cluster has, as ones in a sparse matrix (K, n): its product with rows adds them by cluster."""
+    n, m = columns.shape
+    return scipy.sparse.csc_array((np.ones(n * m, dtype), columns.ravel(), np.arange(0, n * m + 1, m)), (n_clusters, n))
+
+
+def _parts(n: int, size: int) -> list[slice]:
+    """The numbers below n in the fewest parts of at most `size`, all nearly as large."""
+    stops = np.linspace(0, n, -(-n // size) + 1).astype(int)
+    return [slice(start, stop) for start, stop in zip(stops, stops[1:])]
+
+
+def _indices(part: slice | np.ndarray) -> np.ndarray:
+    return np.arange(part.start, part.stop) if isinstance(part, slice) else part
+
+
+def _results(task: Callable, arguments: list[tuple]) -> Iterator:
+    """What a task gives for each of some arguments, in their order, however many threads there are."""
+    with _BLAS.limit(limits=1, user_api="blas"):
+        if len(arguments) == 1:
+            yield task(*arguments[0])
+        else:
+            yield from Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
+                delayed(task)(*each) for each in arguments
+            )
 
 
 # --- Euclidean, in tiles ----------------------------------------------------------------------------------------------
@@ -99,146 +145,208 @@ class _Points:
         return (self.X[part] - self.mean) / self.scale
 
 
-def _tiles(n: int) -> list[slice]:
-    return [slice(start, min(start + TILE, n)) for start in range(0, n, TILE)]
-
-
-def _indices(part: slice | np.ndarray) -> np.ndarray:
-    return np.arange(part.start, part.stop) if isinstance(part, slice) else part
-
-
 def _centre(X: np.ndarray) -> _Points:
     mean = X.mean(axis=0, dtype=np.float64)
     # So that no square is beyond the range of float32, whatever the unit of the features.
     scale = float(np.maximum(X.max(axis=0) - mean, mean - X.min(axis=0)).max()) or 1.0
-    # Where one tile holds all, float64 costs nothing that one would notice.
-    dtype = np.float32 if len(X) > TILE else np.float64
+    dtype = np.float32 if len(X) > _SMALL else np.float64
     points = _Points(X, mean, scale, np.empty(X.shape, dtype=dtype), np.empty(len(X)))
-    for part in _tiles(len(X)):
+    for part in _parts(len(X), TILE):
         centred = points.double(part)
         points.fast[part] = _ROOT * centred
         points.squares[part] = np.einsum("ij,ij->i", centred, centred)
     return points
 
 
-def _euclidean_sums(X: np.ndarray, clusterings: list[Clustering], rows: np.ndarray | None) -> np.ndarray:
-    points = _centre(X)
+def _euclidean_sums(X: np.ndarray, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None) -> np.ndarray:
+    points, tiles = _centre(X), _parts(len(X), TILE)
+    # Where the sums of a target go, the target, and the first of the tiles that it is compared with.
+    targets = [(tile, tile, position) for position, tile in enumerate(tiles)]
     if rows is not None:
-        return points.scale * _row_sums(points, clusterings, rows)
-    members = indicators(clusterings, points.fast.dtype)
-    sums = np.zeros((len(X), members.shape[1]))
-    tiles = _tiles(len(X))
-    for position, first in enumerate(tiles):
-        for second in tiles[position:]:
-            distances = _distances(points, first, second)
-            if first is not second:
-                sums[second] += distances.T @ members[first]
-            sums[first] += distances @ members[second]
+        targets = [(part, rows[part], 0) for part in _parts(len(rows), TILE)]
+    strips = [
+        (where, target, tiles[at : at + _STRIP])
+        for where, target, start in targets
+        for at in range(start, len(tiles), _STRIP)
+    ]
+    sums = np.zeros((len(X) if rows is None else len(rows), n_clusters))
+    for sums_of_parts in _results(partial(_strip_sums, points, columns, n_clusters, rows is None), strips):
+        for part, part_sums in sums_of_parts:
+            sums[part] += part_sums.T
     sums *= points.scale
     return sums
 
 
-def _row_sums(points: _Points, clusterings: list[Clustering], rows: np.ndarray) -> np.ndarray:
-    sums = np.zeros((len(rows), sum(len(clustering.sizes) for clustering in clusterings)))
-    for part in _tiles(len(points.X)):
-        members = indicators(clusterings, points.fast.dtype, part)
-        for some in _tiles(len(rows)):
-            distances = _distances(points, rows[some], part)
-            own = np.flatnonzero((rows[some] >= part.start) & (rows[some] < part.stop))
-            distances[own, rows[some][own] - part.start] = 0
-            sums[some] += distances @ members
-    return sums
+def _strip_sums(
+    points: _Points,
+    columns: np.ndarray,
+    n_clusters: int,
+    both: bool,
+    where: slice,
+    target: slice | np.ndarray,
+    tiles: list[slice],
+) -> list[tuple[slice, np.ndarray]]:
+    """A task: what the distances between a target and some tiles add to the sums `where` those of the target are.
+
+    With `both`, for a target that is a tile itself, also what they add to the sums of the tiles. Sums are (K, part).
+    """
+    members = partial(_members, n_clusters=n_clusters, dtype=points.fast.dtype)
+    target_members = members(columns[target])
+    target_sums = np.zeros((n_clusters, len(_indices(target))))
+    sums_of_parts = [(where, target_sums)]
+    for tile in tiles:
+        distances = _distances(points, tile, target)
+        target_sums += members(columns[tile]) @ distances
+        if both and tile != target:
+            sums_of_parts.append((tile, target_members @ np.ascontiguousarray(distances.T)))
+    return sums_of_parts
 
 
-def _distances(points: _Points, first: slice | np.ndarray, second: slice) -> np.ndarray:
-    """Distances between two parts of the samples, each of them exact to about 1e-6."""
-    squares = points.squares[first, np.newaxis], points.squares[second]
-    dtype = points.fast.dtype
-    squared, near = _squared(points.fast[first], points.fast[second], *squares)
-    if near.sum() > _FEW * near.size and dtype == np.float32:
-        squared, near = _squared(_ROOT * points.double(first), _ROOT * points.double(second), *squares)
-    if near.sum() > _FEW * near.size:
-        return cdist(points.double(first), points.double(second)).astype(dtype, copy=False)
-    if first is second:
-        np.fill_diagonal(squared, 0)
-        np.fill_diagonal(near, False)
-    if near.any():
-        i, j = np.nonzero(near)
-        difference = points.double(_indices(first)[i]) - points.double(_indices(second)[j])
-        squared[i, j] = np.einsum("ij,ij->i", difference, difference)
-    return np.sqrt(squared, out=squared).astype(dtype, copy=False)
+def _distances(points: _Points, tile: slice, target: slice | np.ndarray) -> np.ndarray:
+    """Distances between two parts of the samples, each of them exact to about 1e-6.
+
+    A sample and itself are a near pair too, and their difference is 0.
+    """
+    tile_samples, target_samples = _indices(tile), _indices(target)
+    squared, (i, j) = _fast_squares(
+        points.fast[tile], points.fast[target], points.squares[tile], points.squares[target]
+    )
+    if not len(i):
+        return np.sqrt(squared, out=squared)
+    # From here on distances and no squares, which for the near may be too small for float32.
+    distances = np.sqrt(np.maximum(squared, 0, out=squared), out=squared)
+    many = _FEW * squared.size
+    if len(i) > many and distances.dtype == np.float32:
+        i, j = np.unique(i), np.unique(j)
+        some, others = tile_samples[i], target_samples[j]
+        block, near = _fast_squares(
+            _ROOT * points.double(some), _ROOT * points.double(others), points.squares[some], points.squares[others]
+        )
+        distances[np.ix_(i, j)] = np.sqrt(np.maximum(block, 0, out=block), out=block)
+        i, j = i[near[0]], j[near[1]]
+    if len(i) > many:
+        i, j = np.unique(i), np.unique(j)
+        distances[np.ix_(i, j)] = cdist(points.double(tile_samples[i]), points.double(target_samples[j]))
+    elif len(i):
+        difference = points.double(tile_samples[i]) - points.double(target_samples[j])
+        distances[i, j] = np.sqrt(np.einsum("ij,ij->i", difference, difference))
+    return distances
 
 
-def _squared(
+def _fast_squares(
     ours: np.ndarray, theirs: np.ndarray, our_squares: np.ndarray, their_squares: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Squared distances by the fast formula from points times root 2, and where they have lost too many digits."""
+    dtype = ours.dtype.type
+    our_squares, their_squares = our_squares.astype(dtype)[:, np.newaxis], their_squares.astype(dtype)
     squared = ours @ theirs.T
-    np.subtract(our_squares.astype(ours.dtype), squared, out=squared)
-    squared += their_squares.astype(ours.dtype)
-    share = _NEAR[squared.dtype.type]
+    np.subtract(our_squares, squared, out=squared)
+    squared += their_squares
+    # Below the second term a square itself has lost digits, or is 0 for a difference that is not.
+    share, least = dtype(_NEAR[dtype]), dtype(1e7) * np.finfo(dtype).tiny
     # Most tiles have no such pair, and a look at their smallest distance shows it.
-    if squared.min() > share * (our_squares.max() + their_squares.max()):
-        return squared, np.zeros((1, 1), dtype=bool)
-    return squared, squared <= (share * our_squares + share * their_squares).astype(ours.dtype)
+    if squared.min() > share * (our_squares.max() + their_squares.max()) + least:
+        return squared, (np.empty(0, dtype=int), np.empty(0, dtype=int))
+    return squared, np.nonzero(squared <= share * our_squares + (share * their_squares + least))
 
 
 # --- closed forms, linear in n ----------------------------------------------------------------------------------------
 
+_ROWS = 4096
 
-def _squared_sums(X: np.ndarray, clustering: Clustering, wanted: slice | np.ndarray) -> np.ndarray:
+
+def _squared_sums(
+    X: np.ndarray, columns: np.ndarray, sizes: np.ndarray, rows: np.ndarray | None, points: Callable | None = None
+) -> np.ndarray:
     """Sum of |x - y|^2 over a cluster = its size x |x - centre|^2 + the scatter about its centre (Huygens).
 
-    Each term is a sum of squares of differences, so nothing is lost, whatever the offset of the samples.
+    Each term is a sum of squares of differences, so nothing is lost, whatever the offset of the samples. `points`
+    gives some of the samples as they are to be compared.
     """
-    centres = _cluster_sums(X, clustering) / clustering.sizes[:, np.newaxis]
-    scatter = np.zeros(len(clustering.sizes))
-    for part in _tiles(len(X)):
-        difference = X[part] - centres[clustering.codes[part]]
-        squares = np.einsum("ij,ij->i", difference, difference)
-        scatter += np.bincount(clustering.codes[part], squares, minlength=len(scatter))
-    return cdist(X[wanted], centres, "sqeuclidean") * clustering.sizes + scatter
+    if points is None:
+        points = partial(_centred, X, X.mean(axis=0, dtype=np.float64))
+    parts = [(part,) for part in _parts(len(X), _ROWS)]
+    centers = sum(_results(partial(_center_sums, points, columns, len(sizes)), parts)) / sizes[:, np.newaxis]
+    sums = np.empty((len(X) if rows is None else len(rows), len(sizes)))
+    scatter = np.zeros(len(sizes))
+    for (part,), (squared, own) in zip(parts, _results(partial(_center_distances, points, columns, centers), parts)):
+        scatter += own
+        if rows is None:
+            sums[part] = squared
+    if rows is not None:
+        sums[:] = cdist(points(rows), centers, "sqeuclidean")
+    sums *= sizes
+    sums += scatter
+    return sums
 
 
-def _cosine_sums(X: np.ndarray, clustering: Clustering, wanted: slice | np.ndarray) -> np.ndarray:
+def _centred(X: np.ndarray, mean: np.ndarray, part: slice | np.ndarray) -> np.ndarray:
+    return X[part] - mean
+
+
+def _unit(X: np.ndarray, part: slice | np.ndarray) -> np.ndarray:
+    return normalize(X[part].astype(np.float64, copy=False))
+
+
+def _center_sums(points: Callable, columns: np.ndarray, n_clusters: int, part: slice) -> np.ndarray:
+    """A task: what some of the samples add to the sums of the clusters, (K, d)."""
+    return _members(columns[part], n_clusters) @ points(part)
+
+
+def _center_distances(
+    points: Callable, columns: np.ndarray, centers: np.ndarray, part: slice
+) -> tuple[np.ndarray, np.ndarray]:
+    """A task: squared distances of some samples to all centres, and what they add to the scatter of the clusters."""
+    squared = cdist(points(part), centers, "sqeuclidean")
+    own = np.take_along_axis(squared, columns[part], axis=1)
+    return squared, np.bincount(columns[part].ravel(), own.ravel(), minlength=len(centers))
+
+
+def _cosine_sums(X: np.ndarray, columns: np.ndarray, sizes: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
     """Sum of 1 - cos(x, y) over a cluster: for rows of length 1 that is |x - y|^2 / 2, which loses no digits.
 
     A row of zeros has no direction, and is at distance 1 from everything but itself.
     """
-    unit = normalize(X.astype(np.float64, copy=False))
-    sums = _squared_sums(unit, clustering, wanted) / 2
+    sums = _squared_sums(X, columns, sizes, rows, partial(_unit, X))
+    sums /= 2
     # A mean distance below the rounding of the rows is none.
-    sums[sums < np.finfo(np.float64).eps * clustering.sizes] = 0
-    zero = ~unit.any(axis=1)
+    sums[sums < np.finfo(np.float64).eps * sizes] = 0
+    zero = ~X.any(axis=1)
     if zero.any():
-        zeros = np.bincount(clustering.codes[zero], minlength=len(clustering.sizes))
-        sums[~zero[wanted]] += zeros / 2
-        sums[zero[wanted]] += zeros + (clustering.sizes - zeros) / 2
-        own = np.flatnonzero(zero[wanted])
-        sums[own, clustering.codes[wanted][own]] -= 1
+        zeros = np.bincount(columns[zero].ravel(), minlength=len(sizes))
+        ours, wanted = (zero, columns) if rows is None else (zero[rows], columns[rows])
+        sums[~ours] += zeros / 2
+        sums[ours] += zeros + (sizes - zeros) / 2
+        sums[np.flatnonzero(ours)[:, np.newaxis], wanted[ours]] -= 1
     return sums
-
-
-def _cluster_sums(X: np.ndarray, clustering: Clustering) -> np.ndarray:
-    """The sum of the rows of each cluster, shape (k, d)."""
-    n = len(clustering.codes)
-    members = scipy.sparse.csr_array((np.ones(n), clustering.codes, np.arange(n + 1)), (n, len(clustering.sizes)))
-    return members.T @ X
 
 
 # --- any other metric -------------------------------------------------------------------------------------------------
 
 
-def _chunked_sums(X, clusterings: list[Clustering], metric: str, rows: np.ndarray | None) -> np.ndarray:
+def _given_sums(distances, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None) -> np.ndarray:
+    """Distances that were computed before, some rows of them at a time, so that no second matrix is held."""
+    members = _members(columns, n_clusters).T.tocsr()
+    wanted = np.arange(distances.shape[0]) if rows is None else rows
+    parts = [(wanted[part],) for part in _parts(len(wanted), TILE)]
+    return np.vstack(list(_results(partial(_row_sums, distances, members), parts)))
+
+
+def _row_sums(distances, members: scipy.sparse.csr_array, rows: np.ndarray) -> np.ndarray:
+    """A task: the sums of some rows of given distances."""
+    sums = distances[rows] @ members
+    return sums.toarray() if scipy.sparse.issparse(sums) else sums
+
+
+def _chunked_sums(X, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None, **kwds) -> np.ndarray:
     """All distances in chunks of rows that fit scikit-learn's working memory, each summed for all clusterings."""
-    X, members = X.astype(np.float64, copy=False), indicators(clusterings, np.float64)
+    members = _members(columns, n_clusters).toarray().T
     wanted = np.arange(X.shape[0]) if rows is None else rows
-    if metric == "precomputed":
-        return X[wanted] @ members
 
     def reduce(distances: np.ndarray, start: int) -> np.ndarray:
         own = np.arange(len(distances))
         distances[own, wanted[start + own]] = 0
         return distances @ members
 
-    return np.vstack(list(pairwise_distances_chunked(X[wanted], X, metric=metric, reduce_func=reduce)))
+    pair = (X,) if rows is None else (X[rows], X)
+    return np.vstack(list(pairwise_distances_chunked(*pair, reduce_func=reduce, **kwds)))

@@ -7,11 +7,12 @@ other samples of A, b(i) the smallest mean distance to the samples of another cl
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import scipy.sparse
 from scipy.spatial.distance import cdist
 from sklearn.utils import check_array
 
@@ -64,19 +65,24 @@ class SilhouetteEstimate:
     rows: np.ndarray
 
 
-def silhouette_samples(X: np.ndarray, labels: np.ndarray, *, metric: str = "euclidean") -> np.ndarray:
+def silhouette_samples(
+    X: np.ndarray, labels: np.ndarray, *, metric: str | Callable = "euclidean", **kwds
+) -> np.ndarray:
     """The silhouette of every sample, for one labeling or for many.
 
-    The distances do not depend on the labels, so each is computed once and summed by cluster for all labelings.
+    The distances do not depend on the labels, so each is computed once and summed by cluster for all labelings. For one
+    labeling this takes what scikit-learn's function of this name takes, and gives what it gives.
 
     Parameters
     ----------
     X : array-like or sparse matrix, shape (n, d), or (n, n) for ``precomputed``
     labels : array-like, shape (n,) or (m, n)
         One labeling, or m of them.
-    metric : str
+    metric : str or callable
         ``euclidean``, ``sqeuclidean`` and ``cosine`` (the last two in time linear in n), ``precomputed``, or another
         metric of scikit-learn.
+    **kwds
+        Passed to scikit-learn's pairwise distances, as ``p=3`` of ``minkowski``.
 
     Returns
     -------
@@ -86,33 +92,42 @@ def silhouette_samples(X: np.ndarray, labels: np.ndarray, *, metric: str = "eucl
     Raises
     ------
     ValueError
-        If X is not finite, the shapes disagree, or a labeling has fewer than 2 or more than n - 1 clusters.
+        If X is not finite, the shapes disagree, a label is missing, or a labeling has fewer than 2 or more than n - 1
+        clusters.
     """
-    labels = np.asarray(labels)
-    details = [part.silhouette for part in _details(X, np.atleast_2d(labels), metric)]
-    return details[0] if labels.ndim == 1 else np.stack(details)
+    samples = [details.silhouette for details in _details(X, labels, metric, kwds)]
+    return samples[0] if np.ndim(labels) == 1 else np.stack(samples)
 
 
-def silhouette_details(X: np.ndarray, labels: np.ndarray, *, metric: str = "euclidean") -> SilhouetteDetails:
+def silhouette_details(
+    X: np.ndarray, labels: np.ndarray, *, metric: str | Callable = "euclidean", **kwds
+) -> SilhouetteDetails:
     """The silhouettes of one labeling with the distances they compare and the rival cluster.
 
     Parameters, errors and formula are those of `silhouette_samples`, for labels of shape (n,).
     """
-    labels = np.asarray(labels)
-    if labels.ndim != 1:
-        raise ValueError(f"labels must be of shape (n,) here, not {labels.shape}.")
-    return next(_details(X, labels[np.newaxis], metric))
+    if np.ndim(labels) != 1:
+        raise ValueError(f"labels must be of shape (n,) here, not {np.shape(labels)}.")
+    return next(_details(X, labels, metric, kwds))
 
 
 def silhouette_estimate(
-    X: np.ndarray, labels: np.ndarray, *, n_rows: int = 1000, metric: str = "euclidean", random_state: int = 0
+    X: np.ndarray,
+    labels: np.ndarray,
+    *,
+    n_rows: int = 1000,
+    metric: str | Callable = "euclidean",
+    random_state: int = 0,
+    **kwds,
 ) -> list[SilhouetteEstimate]:
     """Estimate silhouettes from a sample of rows against all points.
 
     The silhouette of a sampled row is exact, since it is compared with all points; only the mean over rows is
-    estimated. Rows are drawn within each cluster, in proportion to its size and two at least, so that no cluster is
-    missed; the estimates are those of stratified sampling (Cochran 1977, Sampling Techniques, sections 5.3 to 5.6):
-    unbiased, with standard errors that shrink to 0 as the sample takes in the whole cluster.
+    estimated. Rows are drawn within each cluster: three quarters of them in proportion to the clusters' sizes, a
+    quarter in equal numbers so that small clusters have errors too, and two at least, so that no cluster is missed.
+    The estimates are those of stratified sampling (Cochran 1977, Sampling Techniques, sections 5.3 to 5.6): unbiased,
+    with standard errors that shrink to 0 as the sample takes in the whole cluster. The variance of a cluster counts
+    the pooled variance of all clusters as one row more, since a few rows can look alike by luck.
 
     Parameters
     ----------
@@ -120,10 +135,12 @@ def silhouette_estimate(
     labels : array-like, shape (n,) or (m, n)
         One labeling, or m of them.
     n_rows : int
-        Rows drawn for each labeling, about; a small cluster can add one or two.
-    metric : str
+        Rows drawn for each labeling, about: fewer where a cluster has not so many, more for two of each cluster.
+    metric : str or callable
         As for `silhouette_samples`.
     random_state : int
+    **kwds
+        As for `silhouette_samples`.
 
     Returns
     -------
@@ -136,12 +153,12 @@ def silhouette_estimate(
     """
     if n_rows < 2:
         raise ValueError(f"n_rows = {n_rows} is not possible: at least 2 rows are needed for an error.")
-    X = _check_points(X, metric)
-    clusterings = [_check_labels(labeling, X.shape[0]) for labeling in np.atleast_2d(np.asarray(labels))]
+    X = _check_points(X, metric, kwds)
+    clusterings = _check_labels(labels, X.shape[0])
     order = np.random.default_rng(random_state).permutation(X.shape[0])
     drawn = [_stratified_rows(clustering, n_rows, order) for clustering in clusterings]
     rows = np.unique(np.concatenate(drawn))
-    sums = cluster_distance_sums(X, clusterings, metric, rows)
+    sums = cluster_distance_sums(X, clusterings, metric, rows, **kwds)
     stops = np.cumsum([len(clustering.sizes) for clustering in clusterings])
     estimates = []
     for clustering, chosen, part in zip(clusterings, drawn, np.split(sums, stops[:-1], axis=1)):
@@ -156,7 +173,7 @@ def _stratified_rows(clustering: Clustering, n_rows: int, order: np.ndarray) -> 
     One order for all labelings makes them share most of their rows: fewer distances, and errors that move together,
     so that two labelings are compared on the same rows.
     """
-    shares = clustering.sizes / clustering.sizes.sum()
+    shares = 0.75 * clustering.sizes / clustering.sizes.sum() + 0.25 / len(clustering.sizes)
     counts = np.minimum(np.maximum(np.rint(n_rows * shares).astype(int), 2), clustering.sizes)
     by_cluster = order[np.argsort(clustering.codes[order], kind="stable")]
     members = np.split(by_cluster, np.cumsum(clustering.sizes)[:-1])
@@ -167,7 +184,9 @@ def _stratified_estimate(silhouette: np.ndarray, clustering: Clustering, rows: n
     codes, sizes = clustering.codes[rows], clustering.sizes
     drawn = np.bincount(codes)
     means = np.bincount(codes, silhouette) / drawn
-    variances = np.bincount(codes, (silhouette - means[codes]) ** 2) / np.maximum(drawn - 1, 1)
+    squares = np.bincount(codes, (silhouette - means[codes]) ** 2)
+    pooled = squares.sum() / max(len(rows) - len(sizes), 1)
+    variances = (squares + pooled) / drawn
     errors = np.sqrt((1 - drawn / sizes) * variances / drawn)
     shares = sizes / sizes.sum()
     return SilhouetteEstimate(
@@ -197,7 +216,7 @@ def centroid_silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray
         0 in a cluster of one, as for `silhouette_samples`.
     """
     X = check_array(X, dtype=np.float64, input_name="X")
-    clustering = _check_labels(np.asarray(labels), len(X))
+    (clustering,) = _check_labels(np.reshape(labels, (1, -1)), len(X))
     centers = np.stack([X[clustering.codes == cluster].mean(axis=0) for cluster in range(len(clustering.sizes))])
     distances = cdist(X, centers)
     own = distances[np.arange(len(X)), clustering.codes]
@@ -302,38 +321,50 @@ def _summary(samples: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     }
 
 
-def _details(X: np.ndarray, labelings: np.ndarray, metric: str) -> Iterator[SilhouetteDetails]:
-    X = _check_points(X, metric)
-    clusterings = [_check_labels(labels, X.shape[0]) for labels in labelings]
-    offsets = np.cumsum([0] + [len(clustering.sizes) for clustering in clusterings])
-    sums = cluster_distance_sums(X, clusterings, metric)
-    for clustering, start, stop in zip(clusterings, offsets, offsets[1:]):
-        yield _reduce(sums[:, start:stop], clustering, clustering.codes)
+def _details(X: np.ndarray, labels: np.ndarray, metric: str | Callable, kwds: dict) -> Iterator[SilhouetteDetails]:
+    X = _check_points(X, metric, kwds)
+    clusterings = _check_labels(labels, X.shape[0])
+    sums = cluster_distance_sums(X, clusterings, metric, **kwds)
+    stops = np.cumsum([len(clustering.sizes) for clustering in clusterings])
+    for clustering, part in zip(clusterings, np.split(sums, stops[:-1], axis=1)):
+        yield _reduce(part, clustering, clustering.codes)
 
 
-def _check_points(X: np.ndarray, metric: str) -> np.ndarray:
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32], input_name="X")
+def _check_points(X: np.ndarray, metric: str | Callable, kwds: dict) -> np.ndarray:
+    # In float64 what scikit-learn is to compute, which may want other kinds of numbers, as yes and no for jaccard.
+    own = metric == "precomputed" or (metric in ("euclidean", "sqeuclidean", "cosine") and not kwds)
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32] if own else "numeric", input_name="X")
     if metric != "precomputed":
-        return X
-    # The tolerance of scikit-learn: rounding is let pass.
-    if X.shape[0] != X.shape[1] or (abs(X.diagonal()) > 100 * np.finfo(X.dtype).eps).any():
+        return X.astype(np.float64) if X.dtype == np.float32 and (not own or scipy.sparse.issparse(X)) else X
+    if X.shape[0] != X.shape[1]:
+        raise ValueError(f"The precomputed distance matrix must be square, and its shape is {X.shape}.")
+    # The words and the tolerance of scikit-learn: rounding is let pass.
+    if (abs(X.diagonal()) > 100 * np.finfo(X.dtype).eps).any():
         raise ValueError(
-            "The precomputed distance matrix is not square, or contains non-zero elements on its diagonal."
+            "The precomputed distance matrix contains non-zero elements on the diagonal. Use np.fill_diagonal(X, 0)."
         )
     return X
 
 
-def _check_labels(labels: np.ndarray, n_samples: int) -> Clustering:
-    if len(labels) != n_samples:
-        raise ValueError(f"labels have the length {len(labels)}, and X has {n_samples} rows; they must agree.")
-    clustering = encode(labels)
-    if not 2 <= len(clustering.clusters) <= n_samples - 1:
-        # In the words of scikit-learn, which callers may match.
-        raise ValueError(
-            f"Number of labels is {len(clustering.clusters)}. Valid values are 2 to n_samples - 1 (inclusive), "
-            f"and there are {n_samples} samples."
-        )
-    return clustering
+def _check_labels(labels: np.ndarray, n_samples: int) -> list[Clustering]:
+    """The clusterings of one labeling or of several."""
+    labels = np.asarray(labels)
+    if labels.ndim not in (1, 2) or len(labels) == 0:
+        raise ValueError(f"labels must be of shape (n,), or (m, n) for m labelings, not {labels.shape}.")
+    labelings = np.atleast_2d(labels)
+    if labelings.shape[1] != n_samples:
+        raise ValueError(f"labels have the length {labelings.shape[1]}, and X has {n_samples} rows; they must agree.")
+    if pd.isna(labelings).any():
+        raise ValueError("labels contain NaN; each sample must have a label.")
+    clusterings = [encode(labeling) for labeling in labelings]
+    for n_clusters in (len(clustering.sizes) for clustering in clusterings):
+        if not 2 <= n_clusters <= n_samples - 1:
+            # In the words of scikit-learn, which callers may match.
+            raise ValueError(
+                f"Number of labels is {n_clusters}. Valid values are 2 to n_samples - 1 (inclusive), and there are "
+                f"{n_samples} samples."
+            )
+    return clusterings
 
 
 def _reduce(sums: np.ndarray, clustering: Clustering, codes: np.ndarray) -> SilhouetteDetails:
