@@ -35,6 +35,7 @@ ROAD = (
     "sweep",
     "distances",
     "silhouette",
+    "references",
     "criteria",
     "plots",
     "notebooks",
