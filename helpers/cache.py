@@ -36,6 +36,8 @@ ROAD = (
     "distances",
     "silhouette",
     "references",
+    "curves",
+    "verdict",
     "criteria",
     "plots",
     "notebooks",

@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .silhouette import silhouette_samples, silhouette_table
-from .sweep import KMeansSweep, sweep_kmeans
+from .sweep import sweep_kmeans
 
 GAP_REFERENCES = ("pca", "uniform")
 NULL_KINDS = ("uniform", "gaussian", "elliptical")
@@ -332,7 +332,7 @@ def null_silhouettes(
 
 def stability(
     X: np.ndarray,
-    sweep: KMeansSweep,
+    labels: np.ndarray,
     *,
     n_subsamples: int = 10,
     fraction: float = 0.8,
@@ -351,8 +351,8 @@ def stability(
     ----------
     X : array-like, shape (n, p)
         What k-means sees.
-    sweep : KMeansSweep
-        Of X, with m values of k.
+    labels : ndarray, shape (m, n)
+        K-means clusterings of X, as from `sweep_kmeans`, each with another number of clusters.
     n_subsamples : int
     fraction : float
         Share of the samples that is drawn, without replacement.
@@ -368,7 +368,8 @@ def stability(
     Raises
     ------
     ValueError
-        If there are fewer than two subsamples, the fraction is not between 0 and 1, or X is refused by `sweep_kmeans`.
+        If there are fewer than two subsamples, the fraction is not between 0 and 1, labels and X differ in length, or
+        X is refused by `sweep_kmeans`.
     """
     if n_subsamples < 2 or not 0 < fraction < 1:
         raise ValueError(
@@ -376,15 +377,19 @@ def stability(
             f"needed, and a fraction between 0 and 1."
         )
     X = check_array(X, dtype=np.float32, input_name="X")
+    labels = np.atleast_2d(np.asarray(labels))
+    if labels.shape[1] != len(X):
+        raise ValueError(f"labels of shape {labels.shape} are not possible: X has {len(X)} rows, and a label for each.")
+    ks = [len(np.unique(row)) for row in labels]
 
     def agreement(rng: np.random.Generator) -> list[float]:
         rows = np.sort(rng.choice(len(X), int(fraction * len(X)), replace=False))
-        again = sweep_kmeans(X[rows], sweep.k_values, n_init=n_init, random_state=random_state).labels
-        return [adjusted_rand_score(ours, theirs) for ours, theirs in zip(sweep.labels[:, rows], again)]
+        again = sweep_kmeans(X[rows], ks, n_init=n_init, random_state=random_state).labels
+        return [adjusted_rand_score(ours, theirs) for ours, theirs in zip(labels[:, rows], again)]
 
     generators = [(rng,) for rng in _generators(random_state, n_subsamples)]
     ari = _run(agreement, generators, n_subsamples, n_jobs, "stability")
-    return Stability(np.asarray(sweep.k_values), np.array(ari))
+    return Stability(np.array(ks), np.array(ari))
 
 
 # --- the ceiling ------------------------------------------------------------------------------------------------------
