@@ -252,7 +252,19 @@ def _strength(scored: pd.DataFrame, found: pd.DataFrame) -> str:
         said += f", and no clustering into clusters of these sizes can have more than {row['ceiling']:.3f}"
     structured = [int(k) for k in found.index[found["structured"]]]
     where = f"at k = {_listed(structured)}" if structured else "at no k"
-    return f"{said}. Score and mean over clusters both show structure {where}."
+    return f"{said}. By the rule there is structure {where}{_passed_over(best, found)}."
+
+
+def _passed_over(best: int, found: pd.DataFrame) -> str:
+    """Why the k with the best score does not count, if it does not and others do."""
+    row = found.loc[best]
+    if row["structured"] or not found["structured"].any():
+        return ""
+    if not row["above"]:
+        return f", but not at k = {best}, where score or mean over clusters are no more than those data have"
+    if row["share"] < SHARE:
+        return f", but not at k = {best}, which goes only {row['share']:.0%} of the way to the ceiling"
+    return f", but not at k = {best}, since its clustering is not found again in subsamples"
 
 
 def _preferences(scored: pd.DataFrame, preferred: dict[str, int | None]) -> str:
