@@ -106,12 +106,11 @@ def verdict(table: pd.DataFrame) -> Verdict:
     a few outliers cut off a cloud make a high score and a low macro, and stability because a cloud that is curved or
     skewed can beat its nulls wherever it is cut. If no k shows structure there is no clear k. Among those that do, the
     k within `ERRORS` paired standard errors of their best (or within `NEARBY` of what the best has beyond its null, for
-    with many samples the errors vanish), by score and by macro alike, are the shortlist; one alone is
-    the answer if the score prefers it, too, and it is called the best candidate only where `CLEAR_SHARE` is not
-    reached. The gap statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that
-    touch. The elbow, the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote.
-    Where the table has no nulls, Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many
-    dimensions.
+    with many samples the errors vanish), by score and by macro alike, are the shortlist; one alone is the answer if the
+    score prefers it, too, and it is called the best candidate only where `CLEAR_SHARE` is not reached. The gap
+    statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that touch. The elbow,
+    the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote. Where the table
+    has no nulls, Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many dimensions.
 
     Parameters
     ----------
