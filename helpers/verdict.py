@@ -208,7 +208,11 @@ def _conclusion(n_clusters: int | None, shortlist: list[int], scored: pd.DataFra
         )
     if shortlist:
         return f"No single k, but a shortlist by score and mean over clusters together: k = {_listed(shortlist)}."
-    return "No clear k: the score and the mean over clusters prefer different k by more than sampling error."
+    best = [int(scored.loc[found["structured"], name].idxmax()) for name in ("score", "macro")]
+    return (
+        f"No clear k: the score and the mean over clusters prefer different k, {_listed(best)}, by more than sampling "
+        f"error."
+    )
 
 
 def _is_clear(k: int, scored: pd.DataFrame, found: pd.DataFrame) -> bool:
