@@ -1,158 +1,55 @@
-"""What each criterion says about the number of clusters, and what they say together.
+"""The criteria side by side, and beside labels.
 
-The criteria are read from one table, a row for each k, that `compare_criteria` sets up. Labels of the images never
-enter: they are what a clustering is looked for without.
+`compare_criteria` sets up the one table that `verdict` reads, a row for each k. Labels of the images never enter it:
+they are what a clustering is looked for without, so how well they agree is a table apart.
+
+What stands in `curves`, `references` and `verdict` can be had from here, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
-from kneed import KneeLocator
-
-from .sweep import KMeansSweep
-
-# The criteria that have a largest value, and how the sentences call them.
-CRITERIA = {
-    "score": "the silhouette score",
-    "macro": "the mean over clusters",
-    "positive": "the share of positive samples",
-}
-# Kaufman and Rousseeuw (1990), Finding Groups in Data, chapter 2, table 4: how to read the largest average silhouette.
-BANDS = (
-    (0.25, "no substantial structure"),
-    (0.50, "a weak structure that could be artificial"),
-    (0.70, "a reasonable structure"),
-    (1.00, "a strong structure"),
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    calinski_harabasz_score,
+    completeness_score,
+    davies_bouldin_score,
+    homogeneity_score,
 )
-# A k is shortlisted when its value lies within this many standard errors of the best.
-ERRORS = 2
-# Kneedle needs a curve: with fewer values of k than this there is none to speak of.
-SHORTEST_CURVE = 4
-_TERMS = {
-    "share_positive": "the share of positive samples",
-    "size_positive": "how positive the positive samples are",
-    "share_negative": "the share of negative samples",
-    "size_negative": "how negative the negative samples are",
-}
+
+from .curves import elbow_by_k_max as elbow_by_k_max
+from .curves import elbow_by_k_min as elbow_by_k_min
+from .curves import elbow_sentence as elbow_sentence
+from .curves import find_elbow as find_elbow
+from .curves import score_identity as score_identity
+from .curves import score_pairs as score_pairs
+from .curves import score_steps as score_steps
+from .references import GapStatistic as GapStatistic
+from .references import NullSilhouettes as NullSilhouettes
+from .references import SilhouetteCeiling as SilhouetteCeiling
+from .references import Stability as Stability
+from .references import gap_statistic as gap_statistic
+from .references import null_silhouettes as null_silhouettes
+from .references import silhouette_ceiling as silhouette_ceiling
+from .references import stability as stability
+from .sweep import KMeansSweep
+from .verdict import Verdict as Verdict
+from .verdict import verdict as verdict
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What the criteria say together.
-
-    Attributes
-    ----------
-    n_clusters : int or None
-        The k that stands out, or None for "no clear k".
-    shortlist : list of int
-        The k within sampling error of the best by score and by macro alike; empty where no score is high enough.
-    preferred : dict of str to int or None
-        The k that each criterion prefers.
-    sentences : dict of str to str
-        The verdict in words, by topic, the conclusion first; every number in them is from the table.
-    """
-
-    n_clusters: int | None
-    shortlist: list[int]
-    preferred: dict[str, int | None]
-    sentences: dict[str, str]
-
-
-def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
-    """The elbow of the inertia curve by Kneedle, or None where there is none.
-
-    Satopaa et al. (2011), Finding a "Kneedle" in a haystack, ICDCS Workshops, 166-171, as in the package kneed, with
-    sensitivity 1.
-
-    Parameters
-    ----------
-    k_values : sequence of int, length m
-    inertia : sequence of float, length m
-
-    Returns
-    -------
-    int or None
-    """
-    if len(k_values) < SHORTEST_CURVE or np.ptp(inertia) == 0:
-        return None
-    elbow = KneeLocator(np.asarray(k_values), np.asarray(inertia), curve="convex", direction="decreasing").elbow
-    return None if elbow is None else int(elbow)
-
-
-def elbow_by_k_max(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Series:
-    """The elbow that one finds by stopping at each k, indexed by ``k_max``; missing where there is none."""
-    stops = range(SHORTEST_CURVE, len(k_values) + 1)
-    elbows = [find_elbow(k_values[:stop], inertia[:stop]) for stop in stops]
-    index = pd.Index([k_values[stop - 1] for stop in stops], name="k_max", dtype="int64")
-    return pd.Series(elbows, index=index, name="elbow", dtype="Int64")
-
-
-def elbow_sentence(elbows: pd.Series) -> str:
-    """Say where the elbow is and whether it moves, from the result of `elbow_by_k_max`."""
-    found = elbows.dropna()
-    if found.empty or pd.isna(elbows.iloc[-1]):
-        return "The inertia curve has no elbow."
-    elbow, stop = int(elbows.iloc[-1]), int(elbows.index[-1])
-    if found.min() == found.max():
-        return f"The elbow of the inertia is at k = {elbow}, at every last k from {found.index[0]} to {stop}."
-    return (
-        f"With k up to {stop} the elbow of the inertia is at k = {elbow}; with other last k it moves between "
-        f"{found.min()} and {found.max()}."
-    )
-
-
-def score_identity(table: pd.DataFrame) -> pd.DataFrame:
-    """Split each score into what the positive samples give and what the negative ones take.
-
-    score = share positive x mean of the positive - share negative x mean size of the negative; samples at zero
-    count in neither.
-
-    Returns
-    -------
-    DataFrame
-        Indexed as `table`, with ``gain``, ``loss`` and ``score`` = gain - loss.
-    """
-    gain = table["positive"] * table["mean_positive"]
-    loss = table["negative"] * -table["mean_negative"]
-    return pd.DataFrame({"gain": gain, "loss": loss, "score": gain - loss})
-
-
-def score_steps(table: pd.DataFrame) -> pd.DataFrame:
-    """What changes from each k to the next, and which part of the score changes it.
-
-    The change of a product is split evenly: d(xy) = dx mean(y) + dy mean(x). So the four terms add up to the change of
-    the score exactly.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by ``k_from`` and ``k_to``: changes of ``score`` and of ``positive`` (the share); the terms
-        ``share_positive``, ``size_positive``, ``share_negative`` and ``size_negative``; ``disagree``, whether score
-        and share move in opposite directions; and ``because``, the term that moves the score most in its direction.
-    """
-    now, then = table.iloc[1:].reset_index(drop=True), table.iloc[:-1].reset_index(drop=True)
-    change, middle = now - then, (now + then) / 2
-    terms = pd.DataFrame(
-        {
-            "share_positive": change["positive"] * middle["mean_positive"],
-            "size_positive": middle["positive"] * change["mean_positive"],
-            "share_negative": change["negative"] * middle["mean_negative"],
-            "size_negative": middle["negative"] * change["mean_negative"],
-        }
-    )
-    steps = pd.concat([change[["score", "positive"]], terms], axis=1)
-    steps["disagree"] = change["score"] * change["positive"] < 0
-    towards = terms.mul(np.sign(change["score"]), axis=0)
-    steps["because"] = [_TERMS[name] for name in towards.idxmax(axis=1)] if len(towards) else []
-    steps.index = pd.MultiIndex.from_arrays([table.index[:-1], table.index[1:]], names=["k_from", "k_to"])
-    return steps
-
-
-def compare_criteria(sweep: KMeansSweep, table: pd.DataFrame) -> pd.DataFrame:
+def compare_criteria(
+    sweep: KMeansSweep,
+    table: pd.DataFrame,
+    *,
+    samples: np.ndarray | None = None,
+    nulls: NullSilhouettes | None = None,
+    ceiling: SilhouetteCeiling | None = None,
+    stable: Stability | None = None,
+    gap: GapStatistic | None = None,
+    indices: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Set the criteria side by side.
 
     Parameters
@@ -160,124 +57,130 @@ def compare_criteria(sweep: KMeansSweep, table: pd.DataFrame) -> pd.DataFrame:
     sweep : KMeansSweep
     table : DataFrame
         From `silhouette_table`, for the labels of the sweep.
+    samples : ndarray, shape (m, n), optional
+        The silhouettes behind `table`, for the errors of `paired_errors`.
+    nulls, ceiling, stable, gap, indices : optional
+        Results of `null_silhouettes`, `silhouette_ceiling`, `stability`, `gap_statistic` and `validity_indices`.
 
     Returns
     -------
     DataFrame
-        `table` with the column ``inertia`` before it, a row for each k.
+        A row for each k: `table` with ``inertia`` before it, and behind it what was given:
+        ``paired_error`` and ``paired_macro_error``;
+        ``null_score``, ``null_score_high``, ``null_macro`` and ``null_macro_high``, the means and 95% quantiles over
+        references, of that kind of reference where they are largest; ``ceiling``, for the cluster sizes at this k;
+        ``stability`` and ``spread``; ``gap`` and ``s``; ``calinski_harabasz`` and ``davies_bouldin``.
+        With a gap there is a row for k = 1, whose silhouettes are missing.
     """
     joined = table.copy()
     joined.insert(0, "inertia", pd.Series(sweep.inertia, index=sweep.k_values).reindex(table.index))
+    if samples is not None:
+        joined = joined.join(paired_errors(samples, sweep.labels))
+    if nulls is not None:
+        joined = joined.join(_strictest(nulls))
+    if ceiling is not None:
+        joined["ceiling"] = pd.Series(ceiling.by_sizes, index=sweep.k_values).reindex(table.index)
+    for more in (stable.table() if stable else None, indices):
+        joined = joined if more is None else joined.join(more)
+    if gap is not None:
+        joined = joined.join(gap.table()[["gap", "s"]], how="outer")
     return joined
 
 
-def verdict(table: pd.DataFrame) -> Verdict:
-    """Say in sentences what the criteria say together.
+def _strictest(nulls: NullSilhouettes) -> pd.DataFrame:
+    columns = nulls.table()[["score", "score_high", "macro", "macro_high"]].add_prefix("null_")
+    return columns.groupby(level="n_clusters").max()
 
-    The rule: where the best score is in Kaufman and Rousseeuw's lowest band there is no clear k. Elsewhere the k
-    within two standard errors of the best, by score and by macro alike, are the shortlist; one alone is the answer
-    if the score prefers it, too. The elbow and the share of positive samples are reported and do not vote.
+
+def paired_errors(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Standard errors of the differences between the best k and every k, by score and by macro.
+
+    All k are scored on the same samples, and a sample that is hard to place is so at each k. The error of the
+    difference, from the differences of the samples, therefore is not that of two independent means. A macro mean is
+    not a mean over samples but a sum of ratios, and is linearised for it (Cochran 1977, Sampling Techniques, section
+    6.4). As in `silhouette_table`, silhouettes are taken as independent though they share distances.
 
     Parameters
     ----------
-    table : DataFrame
-        From `compare_criteria`.
+    samples : ndarray, shape (m, n)
+        As from `silhouette_samples`.
+    labels : ndarray, shape (m, n)
 
     Returns
     -------
-    Verdict
+    DataFrame
+        Indexed by ``n_clusters``: ``paired_error`` and ``paired_macro_error``, 0 at the k that is best by each.
     """
-    elbows = elbow_by_k_max(list(table.index), list(table["inertia"]))
-    elbow = None if elbows.empty or pd.isna(elbows.iloc[-1]) else int(elbows.iloc[-1])
-    preferred = {"elbow": elbow} | {name: int(table[name].idxmax()) for name in CRITERIA}
-    structured = table["score"].max() > BANDS[0][0]
-    near_macro = _within_error(table, "macro", "macro_error")
-    near_both = [k for k in _within_error(table, "score", "standard_error") if k in near_macro]
-    shortlist = near_both if structured else []
-    n_clusters = shortlist[0] if shortlist == [preferred["score"]] and len(table) > 1 else None
-    sentences = {
-        "conclusion": _conclusion(n_clusters, shortlist, table),
-        "strength": _strength(table),
-        "preferences": _preferences(table, preferred),
-        "elbow": elbow_sentence(elbows),
-        "shortlist": _shortlist_sentence(table),
-        "disagreement": _step_sentence(table),
+    coded = [np.unique(row, return_inverse=True, return_counts=True) for row in labels]
+    score_parts = samples - samples.mean(axis=1, keepdims=True)
+    macro, macro_parts = zip(*(_macro_parts(s, codes, sizes) for s, (_, codes, sizes) in zip(samples, coded)))
+    errors = {
+        "paired_error": _spread_from(score_parts / samples.shape[1], samples.mean(axis=1).argmax()),
+        "paired_macro_error": _spread_from(np.stack(macro_parts), int(np.argmax(macro))),
     }
-    return Verdict(n_clusters, shortlist, preferred, sentences)
+    return pd.DataFrame(errors, index=pd.Index([len(sizes) for _, _, sizes in coded], name="n_clusters"))
 
 
-def _within_error(table: pd.DataFrame, value: str, error: str) -> list[int]:
-    best = table[value].idxmax()
-    near = table[value] >= table.loc[best, value] - ERRORS * table.loc[best, error]
-    return [int(k) for k in table.index[near]]
+def _macro_parts(samples: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> tuple[float, np.ndarray]:
+    """The mean over clusters of their means, and what each sample adds to its error."""
+    means = np.bincount(codes, samples) / sizes
+    return float(means.mean()), (samples - means[codes]) / (sizes[codes] * len(sizes))
 
 
-def _listed(numbers: Sequence[int]) -> str:
-    words = [str(number) for number in numbers]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _spread_from(parts: np.ndarray, best: int) -> np.ndarray:
+    n = parts.shape[1]
+    return np.sqrt(((parts - parts[best]) ** 2).sum(axis=1) * n / (n - 1))
 
 
-def _conclusion(n_clusters: int | None, shortlist: list[int], table: pd.DataFrame) -> str:
-    best_score = table["score"].max()
-    if len(table) == 1:
-        return f"No k is preferred: k = {table.index[0]} is the only one that was tried."
-    if best_score <= BANDS[0][0]:
-        return "No clear k: the best silhouette score is too low to single one out."
-    if n_clusters is not None and best_score > BANDS[1][0]:
-        return (
-            f"The answer is k = {n_clusters}: it alone is within sampling error of the best both by the score and by "
-            f"the mean over clusters."
-        )
-    if n_clusters is not None:
-        return f"The best candidate is k = {n_clusters}, and the score leaves open whether its clusters are real."
-    if len(shortlist) == 1:
-        return (
-            f"No k is preferred outright: k = {shortlist[0]} is the one compromise within sampling error of the best "
-            f"by both score and mean over clusters."
-        )
-    if shortlist:
-        return f"No single k, but a shortlist by score and mean over clusters together: k = {_listed(shortlist)}."
-    return "No clear k: the score and the mean over clusters prefer different k by more than sampling error."
+def validity_indices(X: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Two more indices from scikit-learn, for Euclidean distances.
+
+    Calinski and Harabasz (1974), Communications in Statistics 3, 1-27: the larger the better. Davies and Bouldin
+    (1979), IEEE Transactions on Pattern Analysis and Machine Intelligence 1, 224-227: the smaller the better.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d)
+        The space in which the clusterings are scored.
+    labels : ndarray, shape (m, n)
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``n_clusters``: ``calinski_harabasz`` and ``davies_bouldin``.
+    """
+    columns = {
+        "calinski_harabasz": [calinski_harabasz_score(X, row) for row in labels],
+        "davies_bouldin": [davies_bouldin_score(X, row) for row in labels],
+    }
+    return pd.DataFrame(columns, index=_counts(labels))
 
 
-def _strength(table: pd.DataFrame) -> str:
-    best = int(table["score"].idxmax())
-    score = table.loc[best, "score"]
-    words = next(words for bound, words in BANDS if score <= bound)
-    return (
-        f"The best silhouette score is {score:.3f}, at k = {best}; on Kaufman and Rousseeuw's rule of thumb that is "
-        f"{words}."
-    )
+def label_agreement(labels: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
+    """How well clusterings agree with labels that they did not see. It never enters the verdict.
+
+    Adjusted Rand index: Hubert and Arabie (1985), Journal of Classification 2, 193-218. Adjusted mutual information:
+    Vinh, Epps and Bailey (2010), Journal of Machine Learning Research 11, 2837-2854. Homogeneity and completeness:
+    Rosenberg and Hirschberg (2007), EMNLP-CoNLL, 410-420. All from scikit-learn.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (m, n)
+    truth : array-like, shape (n,)
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``n_clusters``: ``adjusted_rand``, ``adjusted_mutual_info``, ``homogeneity`` and ``completeness``.
+    """
+    columns = {
+        "adjusted_rand": [adjusted_rand_score(truth, row) for row in labels],
+        "adjusted_mutual_info": [adjusted_mutual_info_score(truth, row) for row in labels],
+        "homogeneity": [homogeneity_score(truth, row) for row in labels],
+        "completeness": [completeness_score(truth, row) for row in labels],
+    }
+    return pd.DataFrame(columns, index=_counts(labels))
 
 
-def _preferences(table: pd.DataFrame, preferred: dict[str, int | None]) -> str:
-    parts = [
-        f"{words} prefers k = {preferred[name]} ({table.loc[preferred[name], name]:.3f})"
-        for name, words in CRITERIA.items()
-    ]
-    return f"{parts[0][0].upper()}{parts[0][1:]}, {parts[1]}, and {parts[2]}."
-
-
-def _shortlist_sentence(table: pd.DataFrame) -> str:
-    by_score, by_macro = _within_error(table, "score", "standard_error"), _within_error(table, "macro", "macro_error")
-    return (
-        f"Within {ERRORS} standard errors of the best are k = {_listed(by_score)} by score, "
-        f"and k = {_listed(by_macro)} by the mean over clusters."
-    )
-
-
-def _step_sentence(table: pd.DataFrame) -> str:
-    steps = score_steps(table)
-    opposed = steps[steps["disagree"]]
-    if steps.empty:
-        return "With one k there is no step from one to the next to look at."
-    if opposed.empty:
-        return "From each k to the next, the score and the share of positive samples move in the same direction."
-    (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())
-    score, share = ("rises", "falls") if step["score"] > 0 else ("falls", "rises")
-    return (
-        f"The score and the share of positive samples move in opposite directions in {len(opposed)} of {len(steps)} "
-        f"steps from one k to the next; from k = {k_from} to {k_to} the score {score} by {abs(step['score']):.3f} "
-        f"while the share of positive samples {share} by {100 * abs(step['positive']):.1f} percentage points, "
-        f"and what moves the score most is {step['because']}."
-    )
+def _counts(labels: np.ndarray) -> pd.Index:
+    return pd.Index([len(np.unique(row)) for row in labels], name="n_clusters")
