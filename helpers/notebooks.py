@@ -25,9 +25,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from .backbones import backbone_credit
 from .cache import cached, digest, library_versions, source_digest, write_atomically
-from .datasets import ImageSet, load_images
-from .embeddings import WEIGHTS_CREDIT
+from .datasets import load_study_images
+from .images import ImageSet
 from .parameters import ROOT, ParameterError, Parameters, nearest_name, parameter_table
 
 if TYPE_CHECKING:
@@ -171,7 +172,7 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
 
 def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     """Open the data set of a study and check, before anything is executed, that it can carry what `names` it uses."""
-    images = load_images(parameters.dataset, n_images=parameters.n_images, random_state=parameters.random_state)
+    images = load_study_images(parameters)
     if "k_max" in names:
         parameters.check_images(len(images))
     return images
@@ -280,7 +281,7 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skippe
         "code": _revision(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "run time": f"{seconds:.0f} s since the kernel started",
-        "credit": f"{images.credit or 'Images: your own'}. {WEIGHTS_CREDIT}",
+        "credit": f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}",
     }
     lines = [f"| {name} | {text.replace('|', chr(92) + '|')} |" for name, text in rows.items()]
     return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,13 +33,31 @@ class Parameters(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     dataset: str = Field(
-        "solar-cells", description="the images: `solar-cells`, `digits`, or `folder:PATH` for your own"
+        "solar-cells",
+        description="the images: `folder:PATH` for your own, `solar-cells`, `digits`, `imagenet-sample`, "
+        "`synthetic:NAME` or `torchvision:NAME`",
+    )
+    pictures: str | None = Field(
+        None,
+        min_length=1,
+        description="folder of the photographs of `imagenet-sample`, whose features are shipped without them, or of "
+        "the files of `torchvision:NAME`; null: none, or PyTorch's own folder",
     )
     n_images: int | None = Field(
-        None, ge=3, description="number of images, drawn at random with `random_state`; null takes all of them"
+        None,
+        ge=3,
+        description="number of images, drawn at random with `random_state`, each class its share; null takes all",
     )
-    backbone: Literal["efficientnet-lite0"] = Field(
-        "efficientnet-lite0", description="the network that turns an image into features"
+    backbone: str = Field(
+        "efficientnet-lite0",
+        min_length=1,
+        description="the network that turns an image into features: `efficientnet-lite0`, `pixels` (none), a "
+        "classification model of torchvision such as `resnet50`, or `timm:NAME`",
+    )
+    weights: str | None = Field(
+        None,
+        min_length=1,
+        description="file of the network's weights, a state dict; null takes the shipped ones, or downloads them",
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32", description="arithmetic of the network; bfloat16 is faster on some processors, and coarser"
@@ -73,6 +92,19 @@ class Parameters(BaseModel):
             raise ParameterError(_sentence(error)) from None
 
     @model_validator(mode="after")
+    def _check_backbone(self) -> Parameters:
+        known = known_backbones(self.backbone)
+        if self.backbone not in known:
+            near = nearest_name(self.backbone, known)
+            raise ValueError(
+                f"There is no backbone {self.backbone!r}{near} allowed are efficientnet-lite0, pixels, the names of "
+                "torchvision's classification models such as resnet50, and timm:NAME"
+            )
+        if self.backbone == "pixels" and self.weights is not None:
+            raise ValueError(f"weights = {self.weights!r} has no place: the backbone 'pixels' has no weights")
+        return self
+
+    @model_validator(mode="after")
     def _check_k(self) -> Parameters:
         if self.k_min > self.k_max:
             raise ValueError(f"k_min = {self.k_min} must not be larger than k_max = {self.k_max}")
@@ -84,6 +116,11 @@ class Parameters(BaseModel):
         if self.chosen_k == []:
             raise ValueError("chosen_k = [] is empty; name at least one k, or null for those the criteria prefer")
         return self
+
+    @classmethod
+    def from_names(cls, names: Mapping[str, Any]) -> Parameters:
+        """The parameters among `names`, such as the ``globals()`` of a notebook; other names are left alone."""
+        return cls(**{name: value for name, value in names.items() if name in cls.model_fields})
 
     @property
     def k_values(self) -> list[int]:
@@ -165,6 +202,20 @@ def parse_value(name: str, text: str) -> Any:
         return float(text) if "number" in _types(name) else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
         return text
+
+
+def known_backbones(backbone: str) -> list[str]:
+    """The names that `backbone` may be one of; libraries that take seconds to load are asked only where need be."""
+    known = ["efficientnet-lite0", "pixels"]
+    if backbone.startswith("timm:"):
+        import timm
+
+        return [*known, *(f"timm:{name}" for name in {*timm.list_models(), *timm.list_models(pretrained=True)})]
+    if backbone not in known:
+        import torchvision
+
+        known += torchvision.models.list_models(module=torchvision.models)
+    return known
 
 
 def nearest_name(name: str, known: list[str]) -> str:

@@ -94,7 +94,7 @@ def test_fingerprint_follows_content_and_not_dates(tmp_path):
         ("folder:/no/such/place", "The folder /no/such/place of the data set 'folder:/no/such/place' does not exist."),
         ("folder:pyproject.toml", "is a file, not a folder"),
         ("solar-cell", "There is no data set 'solar-cell' (did you mean 'solar-cells'?); allowed are"),
-        ("qqq", "There is no data set 'qqq'; allowed are solar-cells, digits, folder:PATH."),
+        ("qqq", "There is no data set 'qqq'; allowed are solar-cells, digits, imagenet-sample, synthetic:blobs, "),
     ],
 )
 def test_what_is_not_there_is_refused(dataset, message):
@@ -218,7 +218,7 @@ def test_dark_sixteen_bits_use_the_whole_range_and_a_constant_image_is_no_error(
 
 def test_every_solar_cell_is_a_square_of_300_pixels():
     images = load_images("solar-cells")
-    assert {images.read(i).size for i in range(len(images))} == {(300, 300)}
+    assert {images.read(path, content).size for path, content in zip(images.items, images.contents)} == {(300, 300)}
     # 1,074 monocrystalline and 1,550 polycrystalline cells, as the data set's own page says.
     assert dict(zip(*np.unique(images.labels, return_counts=True))) == {"mono": 1074, "poly": 1550}
 

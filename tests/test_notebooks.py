@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import shutil
@@ -13,7 +14,8 @@ import pytest
 from nbclient import NotebookClient
 from papermill import inspect_notebook
 
-from helpers.datasets import load_images
+from helpers.datasets import load_images, load_study_images
+from helpers.embeddings import load_study
 from helpers.notebooks import NotebookError, check_notebook, notebook_sources, run_notebook
 from helpers.parameters import ROOT, ParameterError, Parameters
 
@@ -38,8 +40,13 @@ def test_papermill_reads_every_parameter_with_type_and_meaning(path):
 def test_every_parameter_of_the_cell_is_used(path):
     """A name in the parameter cell that goes nowhere would promise what the notebook does not do."""
     code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert "params = Parameters.from_names(globals())" in code
+    for function in (load_study, load_study_images):
+        if f"{function.__name__}(params)" in code:
+            code += inspect.getsource(function).replace("parameters.", "params.")
+    if "load_study(params)" in code:
+        code += inspect.getsource(load_study_images).replace("parameters.", "params.")
     for name in check_notebook(path):
-        assert f"{name}={name}," in code
         assert f"params.{name}" in code or (name in ("k_min", "k_max") and "params.k_values" in code)
 
 
