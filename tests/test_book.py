@@ -155,6 +155,8 @@ def test_figures_have_text_alternatives(book):
         article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
         for figure in article.find_all("img"):
             assert len(figure.get("alt", "")) > 20, f"{page.name}: {figure.get('src')}"
+            assert figure.find_parent("figure").find("figcaption"), f"{page.name}: {figure.get('src')}"
+            assert {"chart", "photographs"} & set(figure["class"]), f"{page.name}: {figure.get('src')}"
 
 
 def test_no_buttons_while_the_address_is_not_decided(book):
