@@ -9,6 +9,7 @@ import ast
 import base64
 import html
 import io
+import json
 import os
 import re
 import shlex
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 # The tools that draw, execute and render: a page depends on them, and the computation does not.
 _PAGE_LIBRARIES = ("matplotlib", "seaborn", "papermill", "nbformat", "ipykernel", "myst-nb", "jupyter-book", "sphinx")
 _KEY_FILE = "book-key.txt"
+_PHOTOGRAPHS = "plots.plot_images("  # what a cell calls to show them; the other figures are charts
 
 
 class NotebookError(RuntimeError):
@@ -288,7 +290,7 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skippe
 
 
 def figure_html(figure: Figure, alt: str) -> HTML:
-    """A figure with a text alternative, for gluing on another page.
+    """A chart with a text alternative that is its caption, too, for gluing on another page.
 
     There myst-nb would give a glued figure no text alternative, and no file where the cell of origin is hidden.
     """
@@ -297,7 +299,9 @@ def figure_html(figure: Figure, alt: str) -> HTML:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     data = base64.b64encode(buffer.getvalue()).decode()
-    return HTML(f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">')
+    words = html.escape(alt)
+    image = f'<img class="chart" src="data:image/png;base64,{data}" alt="{words}">'
+    return HTML(f"<figure>{image}<figcaption><p>{words}</p></figcaption></figure>")
 
 
 def page_versions() -> dict[str, str]:
@@ -428,11 +432,26 @@ def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: P
     """The files of the stage, at the paths of their sources in the repository."""
     prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
     files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
-    files |= {f"notebooks/{name}": text.encode() for name, text in executed.items()}
+    files |= {f"notebooks/{name}": _with_captions(text).encode() for name, text in executed.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml")
     files["book/_generated/parameters.md"] = parameter_table().encode()
     files["book/_generated/this_book.md"] = _this_book(parameters).encode()
     return files
+
+
+def _with_captions(text: str) -> str:
+    """An executed notebook whose figures have their text alternatives as captions, too.
+
+    Charts are told from photographs, because the dark theme turns their lightness around.
+    """
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        page = cell["metadata"].get("mystnb", {})
+        if "image" in page:
+            page.setdefault("figure", {"caption": page["image"]["alt"]})
+            kind = "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
+            page["image"].setdefault("classes", kind)
+    return json.dumps(notebook, indent=1)
 
 
 def _config(path: Path) -> bytes:

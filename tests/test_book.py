@@ -135,12 +135,19 @@ def test_mathematics_is_bundled(book):
 
 
 def test_local_references_exist(book):
-    for page, soup in pages_of(book):
+    soups = {page.resolve(): soup for page, soup in pages_of(book)}
+    anchors = {page: {tag["id"] for tag in soup.find_all(id=True)} for page, soup in soups.items()}
+    for page, soup in soups.items():
         addresses = [tag["src"] for tag in soup.find_all(src=True)] + [tag["href"] for tag in soup.find_all(href=True)]
         for address in addresses:
             path = address.split("#")[0].split("?")[0]
             if path and not re.match(r"[a-z]+:", path):
                 assert (page.parent / path).exists(), f"{page}: {address}"
+        for address in (tag["href"] for tag in soup.find_all("a", href=True)):
+            path, _, anchor = address.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if anchor and target in anchors:
+                assert anchor in anchors[target], f"{page}: {address}"
 
 
 def test_figures_have_text_alternatives(book):
@@ -148,6 +155,8 @@ def test_figures_have_text_alternatives(book):
         article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
         for figure in article.find_all("img"):
             assert len(figure.get("alt", "")) > 20, f"{page.name}: {figure.get('src')}"
+            assert figure.find_parent("figure").find("figcaption"), f"{page.name}: {figure.get('src')}"
+            assert {"chart", "photographs"} & set(figure["class"]), f"{page.name}: {figure.get('src')}"
 
 
 def test_no_buttons_while_the_address_is_not_decided(book):

@@ -1,0 +1,68 @@
+"""The workflows of continuous integration: they parse, and what they call is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+
+from helpers.parameters import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+
+
+def steps(path):
+    """The steps of all jobs of a workflow."""
+    jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
+    return [step for job in jobs for step in job["steps"]]
+
+
+def test_there_is_one_to_test_and_one_to_publish():
+    assert [path.stem for path in WORKFLOWS] == ["publish", "test"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_what_a_workflow_calls_is_there(path):
+    commands = [step["run"].split() for step in steps(path) if "run" in step]
+    assert commands
+    for command in commands:
+        assert command == [".ci/run"] or (command[0] == "make" and command[1] in TARGETS), command
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflow_may_do_little_and_keeps_no_results(path):
+    text = path.read_text(encoding="utf-8")
+    assert yaml.safe_load(text)["permissions"] == {"contents": "read"}
+    for step in steps(path):
+        assert re.fullmatch(r"actions/[a-z-]+@v\d+", step.get("uses", "actions/none@v0"))
+        assert not step.get("uses", "").startswith("actions/cache@")
+    (python,) = (step["with"] for step in steps(path) if "setup-python" in step.get("uses", ""))
+    assert python["python-version"] == "3.11"
+    for name in python["cache-dependency-path"].split():
+        assert (ROOT / name).is_file()
+
+
+def test_what_is_published_is_what_make_book_writes():
+    (upload,) = (step for step in steps(ROOT / ".github/workflows/publish.yml") if "upload" in step.get("uses", ""))
+    assert upload["with"]["path"] == "_build/html"
+    assert yaml.safe_load((ROOT / ".github/workflows/publish.yml").read_text("utf-8"))["jobs"]["book"]["if"]
+
+
+def test_ci_runs_the_test_command_of_the_readme():
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    subprocess.run(["bash", "-n", script], check=True)
+    last = script.read_text(encoding="utf-8").splitlines()[-1]
+    assert last == "exec make test" and "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_binder_finds_the_requirements_and_the_helpers():
+    """Binder builds from environment.yml at the top; there is no other file that it would prefer."""
+    assert not (ROOT / "binder").exists() and not (ROOT / ".binder").exists()
+    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    (pip,) = (entry["pip"] for entry in listed if isinstance(entry, dict))
+    assert "-e ." in pip and any(str(entry).startswith("jupyterlab") for entry in listed)
