@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,3 +48,23 @@ def second_book(tmp_path_factory, cache_dir) -> Book:
     return build(
         tmp_path_factory.mktemp("second"), load_parameters(ROOT / "params" / "second.yml", cache_dir=cache_dir)
     )
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, driven by Playwright. Without them its tests are skipped, but not where CI asks for them."""
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    try:
+        from playwright.sync_api import sync_playwright
+    except ModuleNotFoundError:
+        program = None
+    if program is None:
+        (pytest.fail if os.environ.get("CI") else pytest.skip)("Chromium or the package playwright is not installed.")
+    quiet = ("background-networking", "component-update", "gpu", "quic", "sync")
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(
+            executable_path=program,
+            args=["--no-sandbox", "--no-first-run", *(f"--disable-{feature}" for feature in quiet)],
+        )
+        yield chromium
+        chromium.close()
