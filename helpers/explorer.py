@@ -29,7 +29,7 @@ from .cache import write_atomically
 from .plots import GAIN, LOSS, cluster_colors
 
 MAX_SAMPLES = 4000  # more than this no knife plot can show, and no slider can drive smoothly
-_PIXELS = 12_000_000  # of all thumbnails together; about 4 MB
+_PIXELS = 24_000_000  # of all thumbnails together; some megabytes
 _MAX_TILE, _MIN_TILE = 96, 24
 _SHEET_SIDE = 2048  # what every graphics card takes
 _QUALITY = 60
@@ -45,6 +45,7 @@ def build_explorer(
     k_values: Sequence[int],
     labels: np.ndarray,
     inertia: np.ndarray,
+    scores: np.ndarray,
     silhouettes: np.ndarray,
     rivals: np.ndarray,
 ) -> Path:
@@ -68,6 +69,8 @@ def build_explorer(
     labels : ndarray of int, shape (m, n)
         The clusters, counted from 0.
     inertia : ndarray, shape (m,)
+    scores : ndarray, shape (m,)
+        The silhouette scores; not the means of `silhouettes` where these are those of a sample.
     silhouettes : ndarray, shape (m, n)
     rivals : ndarray of int, shape (m, n)
         For each sample the nearest other cluster.
@@ -83,19 +86,28 @@ def build_explorer(
         If the shapes disagree, a number is not finite or a label negative, or there are too many samples.
     """
     labels, rivals = np.asarray(labels), np.asarray(rivals)
-    _check(names, map_points, k_values, labels, inertia, silhouettes, rivals)
-    scores = [float(score) for score in np.mean(silhouettes, axis=1)]
+    m, n = len(k_values), len(names)
+    _check_size(n, k_values)
+    for name, values, shape in (
+        ("map_points", map_points, (n, 2)),
+        ("labels", labels, (m, n)),
+        ("inertia", inertia, (m,)),
+        ("scores", scores, (m,)),
+        ("silhouettes", silhouettes, (m, n)),
+        ("rivals", rivals, (m, n)),
+    ):
+        _check(name, values, shape)
     data = {
         "names": list(names),
         "k": [int(k) for k in k_values],
         "inertia": [float(value) for value in inertia],
-        "score": scores,
+        "score": [float(value) for value in scores],
         "colors": [to_hex(color) for color in cluster_colors(int(max(labels.max(), rivals.max())) + 1)],
         "labels": _packed(labels, "<u2"),
         "rivals": _packed(rivals, "<u2"),
         "silhouettes": _packed(silhouettes, "<f4"),
         "map": _packed(map_points, "<f4"),
-        **_sprites(images, len(names)),
+        **_sprites(images, n),
         "charts": {
             "inertia": _curve(k_values, inertia, "inertia", GAIN, zero=True),
             "score": _curve(k_values, scores, "silhouette score", LOSS, zero=False),
@@ -109,27 +121,22 @@ def build_explorer(
     return path
 
 
-def _check(names, map_points, k_values, labels, inertia, silhouettes, rivals) -> None:
-    m, n = len(k_values), len(names)
-    if not 0 < n <= MAX_SAMPLES:
-        raise ValueError(f"{n} samples cannot be explored on one page: from 1 to {MAX_SAMPLES} can; draw a sample.")
-    if m == 0 or any(after <= before for before, after in zip(k_values, k_values[1:])):
-        raise ValueError(f"k_values = {list(k_values)} must be one or more whole numbers in ascending order.")
-    shapes = {
-        "map_points": (map_points, (n, 2)),
-        "labels": (labels, (m, n)),
-        "inertia": (inertia, (m,)),
-        "silhouettes": (silhouettes, (m, n)),
-        "rivals": (rivals, (m, n)),
-    }
-    for name, (values, shape) in shapes.items():
-        if np.shape(values) != shape:
-            raise ValueError(f"{name} has the shape {np.shape(values)}; for {n} names and {m} k it must be {shape}.")
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} holds a number that is not finite.")
-    for name, values in (("labels", labels), ("rivals", rivals)):
-        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > np.iinfo(np.uint16).max:
-            raise ValueError(f"{name} must be whole numbers from 0 to {np.iinfo(np.uint16).max}.")
+def _check_size(n_samples: int, k_values: Sequence[int]) -> None:
+    if not 0 < n_samples <= MAX_SAMPLES:
+        raise ValueError(f"{n_samples} samples do not fit on one page: 1 to {MAX_SAMPLES} do; draw a sample of them.")
+    if len(k_values) == 0 or any(after <= before for before, after in zip(k_values, k_values[1:])):
+        raise ValueError(f"k_values = {list(k_values)} must be one or more whole numbers, ascending.")
+
+
+def _check(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
+    if np.shape(values) != shape:
+        raise ValueError(f"{name} has the shape {np.shape(values)}; with these names and k_values it must be {shape}.")
+    if not np.isfinite(values).all():
+        raise ValueError(f"{name} holds a number that is not finite.")
+    if name in ("labels", "rivals"):
+        largest = np.iinfo(np.uint16).max
+        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > largest:
+            raise ValueError(f"{name} must be whole numbers from 0 to {largest}.")
 
 
 def _packed(values: np.ndarray, dtype: str) -> str:
@@ -204,7 +211,9 @@ def _knife(silhouettes: np.ndarray) -> dict[str, Any]:
         .encode(x=x, x2=alt.datum(0), y=y, y2="to", color=alt.Color("color:N", scale=None)),
         alt.Chart(alt.Data(values=[{"s": 0}])).mark_rule(color=alt.expr("ink")).encode(x="s:Q"),
         alt.Chart(alt.NamedData("now")).mark_rule(strokeDash=[4, 3], color=alt.expr("ink")).encode(x="score:Q"),
-        clusters.mark_text(align="right", color=alt.expr("ink")).encode(x=alt.value(-5), y="middle:Q", text="cluster:N"),
+        clusters.mark_text(align="right", color=alt.expr("ink")).encode(
+            x=alt.value(-5), y="middle:Q", text="cluster:N"
+        ),
         marked.mark_rule(color=alt.expr("ink")).encode(y="middle:Q"),
         marked.mark_point(size=60, filled=True, opacity=1, color=alt.expr("ink")).encode(x="s:Q", y="middle:Q"),
     )
@@ -233,7 +242,12 @@ def _compile(chart: alt.LayerChart, description: str) -> dict[str, Any]:
         chart.properties(description=description, background="transparent", padding=4)
         .add_params(alt.param(name="ink", value="black"), alt.param(name="faint", value="silver"))
         .configure_axis(
-            labelColor=ink, titleColor=ink, tickColor=faint, domainColor=faint, gridColor=faint, titleFontWeight="normal"
+            labelColor=ink,
+            titleColor=ink,
+            tickColor=faint,
+            domainColor=faint,
+            gridColor=faint,
+            titleFontWeight="normal",
         )
         .configure_view(stroke=None)
     )

@@ -36,7 +36,18 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # The tools that draw, execute and render: a page depends on them, and the computation does not.
-_PAGE_LIBRARIES = ("matplotlib", "seaborn", "papermill", "nbformat", "ipykernel", "myst-nb", "jupyter-book", "sphinx")
+_PAGE_LIBRARIES = (
+    "altair",
+    "ipykernel",
+    "jupyter-book",
+    "matplotlib",
+    "myst-nb",
+    "nbformat",
+    "papermill",
+    "seaborn",
+    "sphinx",
+    "vl-convert-python",
+)
 _KEY_FILE = "book-key.txt"
 
 
@@ -297,6 +308,15 @@ def figure_html(figure: Figure, alt: str) -> HTML:
     figure.savefig(buffer, format="png")
     data = base64.b64encode(buffer.getvalue()).decode()
     return HTML(f'<img src="data:image/png;base64,{data}" alt="{html.escape(alt)}">')
+
+
+def framed_page(path: Path, title: str) -> HTML:
+    """A self-contained page in a frame, text and all, so that it travels inside the executed notebook."""
+    from IPython.display import HTML
+
+    page = html.escape(path.read_text(encoding="utf-8"))
+    # What begins with a frame IPython takes for a mistake, hence the line before it.
+    return HTML(f'\n<iframe class="page" title="{html.escape(title)}" srcdoc="{page}"></iframe>')
 
 
 def page_versions() -> dict[str, str]:
