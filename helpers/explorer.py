@@ -247,6 +247,8 @@ def _compile(chart: alt.LayerChart, description: str) -> dict[str, Any]:
             tickColor=faint,
             domainColor=faint,
             gridColor=faint,
+            labelFontSize=11,
+            titleFontSize=12,
             titleFontWeight="normal",
         )
         .configure_view(stroke=None)

@@ -314,9 +314,10 @@ def framed_page(path: Path, title: str) -> HTML:
     """A self-contained page in a frame, text and all, so that it travels inside the executed notebook."""
     from IPython.display import HTML
 
-    page = html.escape(path.read_text(encoding="utf-8"))
+    page, title = html.escape(path.read_text(encoding="utf-8")), html.escape(title)
+    style = "border: 1px solid #88888880; height: 88vh; min-height: 32rem; width: 100%"
     # What begins with a frame IPython takes for a mistake, hence the line before it.
-    return HTML(f'\n<iframe class="page" title="{html.escape(title)}" srcdoc="{page}"></iframe>')
+    return HTML(f'\n<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>')
 
 
 def page_versions() -> dict[str, str]:
