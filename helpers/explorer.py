@@ -1,7 +1,7 @@
 """The explorer: one page on which k, clusters and images can be tried out, without a kernel and without a network.
 
 The charts are Vega's, written with Altair and compiled here, so that the browser only draws. Measured before choosing,
-with a knife plot and a map of 2,624 samples, five loads each in Chromium on one machine: Vega's page weighed 0.9 MB
+with a knife plot and a map of 2,624 samples, ten loads each in Chromium on one busy machine: Vega's page weighed 0.9 MB
 and stood after 0.8 s (median), Bokeh's 1.4 MB and 1.0 s, and a change of k took 0.1 s in both; Plotly weighs 4.8 MB
 before the first image. Vega also names its charts to screen readers and takes its colours from signals, which is how
 they follow the theme. What stands around the charts is plain HTML, in `explorer.html`, since its slider and buttons

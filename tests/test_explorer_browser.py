@@ -51,7 +51,7 @@ def tab(browser):
     def open_page(address, **options):
         contexts.append(browser.new_context(**{"viewport": {"width": 1100, "height": 1400}, **options}))
         page = contexts[-1].new_page()
-        page.on("console", lambda message: wrong.append(message.text))
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
         page.goto(address)
@@ -304,3 +304,14 @@ def test_from_a_frame_it_opens_on_its_own_and_is_saved(frame, path, tmp_path):
     assert saved.value.suggested_filename == "explorer.html"
     saved.value.save_as(tmp_path / "saved.html")
     assert (tmp_path / "saved.html").read_bytes() == path.read_bytes()
+
+
+def test_the_chapter_of_the_book_holds_the_explorer_of_its_run(tab, fast_book):
+    page = tab((fast_book.pages / "notebooks" / "07_explorer.html").as_uri())
+    inside = page.frame_locator("iframe")
+    inside.locator("#rows .tile").first.wait_for()
+    inside.locator("#k").press("End")
+    inside.locator("#k-value", has_text=str(fast_book.parameters.k_max)).wait_for()
+    assert f"of {fast_book.parameters.n_images} samples negative" in inside.locator("#numbers").inner_text()
+    assert inside.locator("#clusters button").count() == fast_book.parameters.k_max + 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
