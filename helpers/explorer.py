@@ -225,10 +225,11 @@ def _map(points: np.ndarray) -> dict[str, Any]:
     low, high = (points.min(axis=0) - margin).tolist(), (points.max(axis=0) + margin).tolist()
     x = alt.X("u:Q", axis=None, scale=alt.Scale(domain=[low[0], high[0]], zero=False))
     y = alt.Y("v:Q", axis=None, scale=alt.Scale(domain=[low[1], high[1]], zero=False))
+    size = float(np.clip(40_000 / len(points), 14, 60))
     marked = alt.Chart(alt.NamedData("marked"))
     layers = (
         alt.Chart(alt.NamedData("samples"))
-        .mark_circle(size=16, opacity=0.85)
+        .mark_circle(size=size, opacity=0.85)
         .encode(x=x, y=y, color=alt.Color("color:N", scale=None)),
         marked.mark_point(size=220, strokeWidth=2.5, color=alt.expr("ink"), opacity=1).encode(x="u:Q", y="v:Q"),
     )
