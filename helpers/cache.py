@@ -45,6 +45,7 @@ ROAD = (
     "verdict",
     "criteria",
     "plots",
+    "explorer",
     "notebooks",
 )
 _OLD_SECONDS = 3600
@@ -144,7 +145,13 @@ def digest(*values: Any) -> str:
 
 
 def _read_sources() -> dict[str, str]:
-    return {name: Path(__file__).with_name(f"{name}.py").read_text(encoding="utf-8") for name in ("__init__", *ROAD)}
+    """The text of each module, with that of the page it fills in where there is one."""
+    return {name: "".join(map(_read_source, (f"{name}.py", f"{name}.html"))) for name in ("__init__", *ROAD)}
+
+
+def _read_source(name: str) -> str:
+    path = Path(__file__).with_name(name)
+    return path.read_text(encoding="utf-8") if path.exists() else ""
 
 
 _SOURCES = _read_sources()

@@ -38,7 +38,18 @@ if TYPE_CHECKING:
     from nbformat import NotebookNode
 
 # The tools that draw, execute and render: a page depends on them, and the computation does not.
-_PAGE_LIBRARIES = ("matplotlib", "seaborn", "papermill", "nbformat", "ipykernel", "myst-nb", "jupyter-book", "sphinx")
+_PAGE_LIBRARIES = (
+    "altair",
+    "ipykernel",
+    "jupyter-book",
+    "matplotlib",
+    "myst-nb",
+    "nbformat",
+    "papermill",
+    "seaborn",
+    "sphinx",
+    "vl-convert-python",
+)
 _KEY_FILE = "book-key.txt"
 _PHOTOGRAPHS = "plots.plot_images("  # what a cell calls to show them; the other figures are charts
 
@@ -302,6 +313,16 @@ def figure_html(figure: Figure, alt: str) -> HTML:
     words = html.escape(alt)
     image = f'<img class="chart" src="data:image/png;base64,{data}" alt="{words}">'
     return HTML(f"<figure>{image}<figcaption><p>{words}</p></figcaption></figure>")
+
+
+def framed_page(path: Path, title: str) -> HTML:
+    """A self-contained page in a frame, text and all, so that it travels inside the executed notebook."""
+    from IPython.display import HTML
+
+    page, title = html.escape(path.read_text(encoding="utf-8")), html.escape(title)
+    style = "border: 1px solid #88888880; height: 88vh; min-height: 32rem; width: 100%"
+    # What begins with a frame IPython takes for a mistake, hence the line before it.
+    return HTML(f'\n<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>')
 
 
 def page_versions() -> dict[str, str]:
