@@ -290,6 +290,16 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> F
     return figure
 
 
+def plot_timings(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Seconds against size on logarithmic axes, a line for each column."""
+    ax = _axes(ax)
+    for name, color, style in zip(timings.columns, (GAIN, LOSS, OTHER), ("o-", "s-", "^-")):
+        ax.plot(timings.index, timings[name], style, color=color, label=name)
+    ax.set(xscale="log", yscale="log", xlabel="number of images", ylabel="seconds")
+    ax.legend()
+    return ax
+
+
 def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns: int = 6) -> Figure:
     """Images in a grid, each under its title."""
     n_columns = min(n_columns, max(len(images), 1))

@@ -8,7 +8,7 @@ other samples of A, b(i) the smallest mean distance to the samples of another cl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -21,7 +21,7 @@ from .distances import Clustering, cluster_distance_sums, encode
 
 @dataclass(frozen=True)
 class SilhouetteDetails:
-    """What the silhouettes of one labeling are made of, each of shape (n,).
+    """What silhouettes are made of, each of shape (n,), or (m, n) for m labelings.
 
     Attributes
     ----------
@@ -102,13 +102,14 @@ def silhouette_samples(
 def silhouette_details(
     X: np.ndarray, labels: np.ndarray, *, metric: str | Callable = "euclidean", **kwds
 ) -> SilhouetteDetails:
-    """The silhouettes of one labeling with the distances they compare and the rival cluster.
+    """The silhouettes with the distances they compare and the rival cluster.
 
-    Parameters, errors and formula are those of `silhouette_samples`, for labels of shape (n,).
+    Parameters, errors and formula are those of `silhouette_samples`; the arrays have the shape of the labels.
     """
-    if np.ndim(labels) != 1:
-        raise ValueError(f"labels must be of shape (n,) here, not {np.shape(labels)}.")
-    return next(_details(X, labels, metric, kwds))
+    parts = list(_details(X, labels, metric, kwds))
+    if np.ndim(labels) == 1:
+        return parts[0]
+    return SilhouetteDetails(*(np.stack([getattr(part, field.name) for part in parts]) for field in fields(parts[0])))
 
 
 def silhouette_estimate(

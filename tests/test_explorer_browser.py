@@ -307,7 +307,7 @@ def test_from_a_frame_it_opens_on_its_own_and_is_saved(frame, path, tmp_path):
 
 
 def test_the_chapter_of_the_book_holds_the_explorer_of_its_run(tab, fast_book):
-    page = tab((fast_book.pages / "notebooks" / "07_explorer.html").as_uri())
+    page = tab((fast_book.pages / "notebooks" / "10_explorer.html").as_uri())
     inside = page.frame_locator("iframe")
     inside.locator("#rows .tile").first.wait_for()
     inside.locator("#k").press("End")

@@ -184,3 +184,11 @@ def test_inertia_is_drawn_as_it_is():
 def test_every_axis_of_values_is_labelled():
     for name, draw in AXES.items():
         assert name == "knife" or draw(None).get_ylabel(), name
+
+
+def test_timings_draws_every_way_on_logarithmic_axes():
+    timings = pd.DataFrame({"exact": [1.0, 4.0], "sampled": [1.0, 1.1]}, index=[1000, 2000])
+    ax = plots.plot_timings(timings)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["exact", "sampled"]
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1.0, 4.0])
