@@ -136,7 +136,8 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     name : str
         ``imagenet-sample``: those of EfficientNet-Lite0, d = 1,280. ``synthetic:blobs``: five well separated Gaussian
         balls, d = 64. ``synthetic:null``: one Gaussian ball, d = 64. ``synthetic:varying-norm``: one cloud without
-        clusters, d = 512, Gaussian directions whose lengths vary by a log-normal factor.
+        clusters made to look like the features of a network, d = 512: Gaussian with variances that fall off, and rows
+        whose lengths vary by a log-normal factor.
     random_state : int
         Seed of the synthetic ones.
 
@@ -159,8 +160,8 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     rng = np.random.default_rng(random_state)
     labels = np.zeros(_SYNTHETIC_SIZE, dtype=np.int64)
     if which == "varying-norm":
-        lengths = rng.lognormal(0, 0.5, (_SYNTHETIC_SIZE, 1))
-        X = rng.standard_normal((_SYNTHETIC_SIZE, 512)) * lengths
+        spread = np.arange(1, 513) ** -0.375  # variances that fall off as those of network features roughly do
+        X = rng.standard_normal((_SYNTHETIC_SIZE, 512)) * spread * rng.lognormal(0, 0.35, (_SYNTHETIC_SIZE, 1))
     else:
         X = rng.standard_normal((_SYNTHETIC_SIZE, 64))
         if which == "blobs":
