@@ -24,6 +24,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 bench: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m benchmarks.silhouettes
 	@$(BIN)/python -m benchmarks.silhouettes large
+	@$(BIN)/python -m benchmarks.embeddings
 
 params: $(READY)  ## print the table of parameters
 	@$(BIN)/python -m helpers params
