@@ -41,8 +41,6 @@ _IMAGENET_CREDIT = (
 )
 _SYNTHETIC_CREDIT = "Synthetic features, drawn at random by helpers/datasets.py"
 _N_SYNTHETIC = 1000
-# With a few hundred rows in 512 dimensions nearly every silhouette is negative; with thousands the pattern fades.
-_N_VARYING = 400
 # The network, its weights and the arithmetic of the shipped features: the defaults.
 FEATURES_FROM = ("efficientnet-lite0", None, "float32")
 
@@ -146,7 +144,7 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     Returns
     -------
     X : ndarray of float32, shape (n, d)
-        n = 1,000; 400 for ``synthetic:varying-norm``.
+        n = 1,000.
     labels : ndarray of str, shape (n,), or None
         The cluster each row was drawn from; None for ``imagenet-sample``, which has one image of each class.
 
@@ -161,7 +159,7 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     if kind != "synthetic" or which not in SYNTHETIC:
         raise ParameterError(_unknown(name, ("imagenet-sample", *(f"synthetic:{known}" for known in SYNTHETIC))))
     rng = np.random.default_rng(random_state)
-    n = _N_VARYING if which == "varying-norm" else _N_SYNTHETIC
+    n = _N_SYNTHETIC
     labels = np.zeros(n, dtype=np.int64)
     if which == "varying-norm":
         spread = np.arange(1, 513) ** -0.375  # variances that fall off as those of network features roughly do
