@@ -14,11 +14,12 @@ import pytest
 import torchvision
 from PIL import Image
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score, silhouette_samples
+from sklearn.metrics import adjusted_rand_score
 
 from helpers import torchvision_sets
 from helpers.datasets import load_features, load_images
 from helpers.parameters import ROOT, ParameterError
+from helpers.silhouette import silhouette_samples
 from helpers.sweep import sweep_kmeans
 
 
