@@ -39,6 +39,8 @@ ROAD = (
     "curves",
     "verdict",
     "criteria",
+    "problems",
+    "study",
     "plots",
     "notebooks",
 )

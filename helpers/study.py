@@ -1,0 +1,289 @@
+"""The study "Which metric?": what each criterion answers to problems whose answer is known.
+
+`python -m benchmarks.study` asks them all and writes the answers to the folder `RESULTS`; a chapter of the book reads
+them. Answers are judged by the true groups, which no criterion sees.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import adjusted_mutual_info_score
+
+from .cache import cached
+from .criteria import (
+    compare_criteria,
+    gap_statistic,
+    null_silhouettes,
+    silhouette_ceiling,
+    stability,
+    validity_indices,
+    verdict,
+)
+from .parameters import ROOT
+from .problems import NOISE, Problem
+from .reduction import fit_pca
+from .silhouette import silhouette_samples, silhouette_table
+from .sweep import sweep_kmeans
+
+RESULTS = ROOT / "book" / "data"
+# How the criteria are called on figures and in tables, the verdict last.
+CRITERIA = {
+    "elbow": "elbow (Kneedle)",
+    "score": "silhouette score",
+    "macro": "mean over clusters",
+    "median": "median silhouette",
+    "positive": "share of positive samples",
+    "score_beyond_null": "score beyond its null",
+    "gap_pca": "gap, principal axes",
+    "gap_uniform": "gap, plain uniform",
+    "calinski_harabasz": "Calinski-Harabasz",
+    "davies_bouldin": "Davies-Bouldin",
+    "stability": "stability",
+    "verdict": "verdict",
+}
+# Two answers more are stored: of the verdict if it must name a k, and the k that agrees best with the true groups.
+FORCED, BEST = "verdict_forced", "best"
+
+K_VALUES = range(2, 17)
+RANDOM_STATES = range(5)
+N_INIT = 5
+# Of the references and subsamples, which are many.
+N_INIT_REFERENCES = 2
+N_REFERENCES = 10
+N_SUBSAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Study:
+    """The stored study.
+
+    Attributes
+    ----------
+    answers : DataFrame
+        A row for each problem, seed and criterion: ``problem``, ``random_state``, ``criterion``; ``k``, missing where
+        it names none; ``ami``, the adjusted mutual information of the clustering at that k and the true groups, 0
+        where it names none or one, missing where there is no structure to agree with; ``shortlist``, of the verdict.
+    problems : DataFrame
+        Indexed by ``problem``: ``family``, ``n_clusters`` (the true number, missing where it is not known),
+        ``held_out``, ``n``, ``d``.
+    provenance : dict
+        Command, settings, versions and sources.
+    """
+
+    answers: pd.DataFrame
+    problems: pd.DataFrame
+    provenance: dict[str, Any]
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def measure_problem(problem: Problem, random_state: int, *, cache_dir: str | Path) -> pd.DataFrame:
+    """All that the criteria of a problem are read from.
+
+    Parameters
+    ----------
+    problem : Problem
+    random_state : int
+        Draws the points, and is the seed of everything random thereafter.
+    cache_dir : path
+        Where the clusterings of points and references are kept.
+
+    Returns
+    -------
+    DataFrame
+        As from `compare_criteria`, with the gap statistic along the principal axes, and ``gap_uniform`` and
+        ``s_uniform`` for that along the features; and ``ami``, which is for judging alone.
+    """
+    X, groups = problem.sample(random_state)
+    points = fit_pca(X, problem.n_components).points
+    few = {"n_init": N_INIT_REFERENCES, "random_state": random_state, "cache_dir": cache_dir}
+    sweep = cached(sweep_kmeans, points, K_VALUES, n_init=N_INIT, random_state=random_state, cache_dir=cache_dir)
+    samples = silhouette_samples(X, sweep.labels)
+    gap, uniform = (
+        cached(gap_statistic, points, range(1, K_VALUES.stop), references=kind, n_references=N_REFERENCES, **few)
+        for kind in ("pca", "uniform")
+    )
+    table = compare_criteria(
+        sweep,
+        silhouette_table(samples, sweep.labels),
+        samples=samples,
+        nulls=cached(
+            null_silhouettes, X, K_VALUES, n_components=problem.n_components, n_references=N_REFERENCES, **few
+        ),
+        ceiling=silhouette_ceiling(X, sweep.labels),
+        stable=cached(stability, points, sweep.labels, n_subsamples=N_SUBSAMPLES, **few),
+        gap=gap,
+        indices=validity_indices(X, sweep.labels),
+    )
+    known = groups != NOISE
+    table["ami"] = pd.Series(
+        [adjusted_mutual_info_score(groups[known], labels[known]) for labels in sweep.labels], index=sweep.k_values
+    )
+    return table.join(uniform.table()[["gap", "s"]].add_suffix("_uniform"))
+
+
+def read_criteria(table: pd.DataFrame) -> pd.DataFrame:
+    """What each criterion answers.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `measure_problem`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each of `CRITERIA`, `FORCED` and `BEST`: ``criterion``, ``k``, ``ami`` and ``shortlist``, as in
+        `Study`.
+    """
+    decision = verdict(table.drop(columns="ami"))
+    scored = table[table["score"].notna()]
+    beyond = scored["score"] - scored["null_score"]
+    furthest = int(beyond.idxmax())
+    found = scored.loc[furthest, "score"] > scored.loc[furthest, "null_score_high"]
+    answers = {
+        **{name: decision.preferred[name] for name in ("elbow", "score", "macro", "positive")},
+        **{name: int(scored[name].idxmax()) for name in ("median", "calinski_harabasz", "stability")},
+        "davies_bouldin": int(scored["davies_bouldin"].idxmin()),
+        "score_beyond_null": furthest if found else None,
+        "gap_pca": _gap_choice(table["gap"], table["s"]),
+        "gap_uniform": _gap_choice(table["gap_uniform"], table["s_uniform"]),
+        "verdict": decision.n_clusters,
+        FORCED: decision.candidate,
+        BEST: int(scored["ami"].idxmax()),
+    }
+    rows = [
+        {
+            "criterion": criterion,
+            "k": k,
+            "ami": table.loc[k, "ami"] if k is not None and k > 1 else 0.0,
+            "shortlist": " ".join(map(str, decision.shortlist)) if criterion == "verdict" else "",
+        }
+        for criterion, k in answers.items()
+    ]
+    return pd.DataFrame(rows).astype({"k": "Int64"})
+
+
+def _gap_choice(gap: pd.Series, s: pd.Series) -> int | None:
+    reached = gap.to_numpy()[:-1] >= (gap - s).to_numpy()[1:]
+    return int(gap.index[reached.argmax()]) if reached.any() else None
+
+
+# --- reading ----------------------------------------------------------------------------------------------------------
+
+
+def read_study(folder: Path = RESULTS) -> Study:
+    """Read the stored study; see `Study`."""
+    facts = json.loads((folder / "study.json").read_text(encoding="utf-8"))
+    answers = pd.read_csv(folder / "study.csv", dtype={"k": "Int64"}, keep_default_na=True)
+    problems = pd.DataFrame(facts["problems"]).set_index("problem").astype({"n_clusters": "Int64"})
+    return Study(answers.fillna({"shortlist": ""}), problems, facts["provenance"])
+
+
+def judge_answers(study: Study) -> pd.DataFrame:
+    """Hold every answer against the truth.
+
+    Returns
+    -------
+    DataFrame
+        The answers with the columns of their problems, and ``structured``, whether there is anything to find;
+        ``abstained``, whether no k or k = 1 was answered; ``right``, the true k, or abstaining where there is no
+        structure (missing where the true k is not known); ``off`` = log2(k / true k), missing where either is; and
+        ``loss``, the agreement (AMI) of the best k in the sweep less that of the answer, missing without structure.
+    """
+    rows = study.answers.join(study.problems, on="problem")
+    rows["structured"] = rows["n_clusters"].fillna(2) > 1
+    rows["abstained"] = rows["k"].fillna(1) == 1
+    right = (rows["k"] == rows["n_clusters"]).fillna(False).where(rows["structured"], rows["abstained"])
+    rows["right"] = right.astype("boolean").where(rows["n_clusters"].notna())
+    named = rows["k"].where(rows["structured"] & ~rows["abstained"]).astype("Float64")
+    rows["off"] = np.log2(named / rows["n_clusters"])
+    best = rows[rows["criterion"] == BEST].set_index(["problem", "random_state"])["ami"].rename("best_ami")
+    rows = rows.join(best, on=["problem", "random_state"])
+    rows["loss"] = (rows["best_ami"] - rows["ami"]).where(rows["structured"])
+    return rows
+
+
+def summarise_answers(judged: pd.DataFrame) -> pd.DataFrame:
+    """How good each criterion is.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From `judge_answers`, or some of its rows.
+
+    Returns
+    -------
+    DataFrame
+        A row for each criterion: ``right``, over all problems; ``exact``, the share of structured problems whose k it
+        names; ``abstained``, the share of those where it names none; ``distance``, the median of \|k - true k\| where it
+        names one; ``off``, the mean log2(k / true k) there; ``loss``, the mean loss of AMI, with an abstention counted
+        as one single cluster; ``loss_answered``, without abstentions; and ``false_alarms``, the share of structureless
+        problems for which it names a k.
+    """
+    groups = judged.groupby("criterion", sort=False)
+    rows = {criterion: _summary(group) for criterion, group in groups}
+    order = [name for name in (*CRITERIA, FORCED, BEST) if name in rows]
+    return pd.DataFrame.from_dict({name: rows[name] for name in order}, orient="index").rename_axis("criterion")
+
+
+def _summary(group: pd.DataFrame) -> dict[str, float]:
+    structured, nothing = group[group["structured"]], group[~group["structured"]]
+    answered = structured[~structured["abstained"]]
+    return {
+        "right": group["right"].mean(),
+        "exact": structured["right"].mean(),
+        "abstained": structured["abstained"].mean(),
+        "distance": (answered["k"] - answered["n_clusters"]).abs().median(),
+        "off": answered["off"].mean(),
+        "loss": structured["loss"].mean(),
+        "loss_answered": answered["loss"].mean(),
+        "false_alarms": 1 - nothing["abstained"].mean(),
+    }
+
+
+def compare_losses(judged: pd.DataFrame, criterion: str, *, n_draws: int = 2000, random_state: int = 0) -> pd.DataFrame:
+    """How much more agreement each other criterion loses than `criterion`, problem by problem.
+
+    Problems, not seeds, are what the study is a sample of; so the seeds of a problem are averaged first, and the
+    interval is a percentile bootstrap over problems (Efron 1979, Annals of Statistics 7, 1-26).
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From `judge_answers`, or some of its rows.
+    criterion : str
+    n_draws : int
+    random_state : int
+
+    Returns
+    -------
+    DataFrame
+        A row for each other criterion: ``difference``, the mean over problems; ``low`` and ``high``, 95% of the
+        draws; ``better`` and ``worse``, the numbers of problems in which `criterion` loses less and more.
+    """
+    losses = judged[judged["structured"]].pivot_table("loss", "problem", "criterion")
+    differences = losses.drop(columns=[criterion, BEST], errors="ignore").sub(losses[criterion], axis=0)
+    draws = np.random.default_rng(random_state).integers(len(losses), size=(n_draws, len(losses)))
+    low, high = np.quantile(differences.to_numpy()[draws].mean(axis=1), (0.025, 0.975), axis=0)
+    columns = {
+        "difference": differences.mean(),
+        "low": pd.Series(low, index=differences.columns),
+        "high": pd.Series(high, index=differences.columns),
+        "better": (differences > 1e-9).sum(),
+        "worse": (differences < -1e-9).sum(),
+    }
+    return pd.DataFrame(columns).rename_axis("criterion")
+
+
+def lost_by_family(judged: pd.DataFrame, criteria: Sequence[str], value: str) -> pd.DataFrame:
+    """The mean of a column of `judge_answers`, a row for each family and a column for each criterion."""
+    return judged.pivot_table(value, "family", "criterion", sort=False)[list(criteria)]
