@@ -452,7 +452,7 @@ def silhouette_ceiling(
 
 
 def _bounds_by_size(distances: np.ndarray) -> np.ndarray:
-    """Bounds (r, n - 2) of the silhouettes of r samples in clusters of 2 to n - 1 samples, by their sorted distances."""
+    """Bounds (r, n - 2) of the silhouettes of r samples in clusters of 2 to n - 1, from their sorted distances."""
     near = np.cumsum(distances, axis=1)
     n_near = np.arange(1, distances.shape[1])
     own = near[:, :-1] / n_near

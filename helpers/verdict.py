@@ -23,8 +23,9 @@ CRITERIA = {
 # structure to be called clear.
 SHARE = 0.15
 CLEAR_SHARE = 0.5
-# The mean adjusted Rand index over subsamples below which a clustering is not one that can be found again.
-STABLE = 0.8
+# The adjusted Rand index that a subsample reaches even one standard deviation below their mean, if the clustering is
+# one that is found again.
+STABLE = 0.7
 # A k is shortlisted when its value lies within this many standard errors of the best.
 ERRORS = 2
 # Kaufman and Rousseeuw (1990), Finding Groups in Data, chapter 2, table 4: how to read the largest average silhouette.
@@ -71,13 +72,13 @@ def structure_table(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Indexed as `table`, without k = 1. ``share``: how far score and macro, whichever is behind, are on the way from
         the mean of their nulls to the ceiling (to 1 where the table has no ceiling). ``above``: whether both exceed
-        the 95% quantile of their nulls. ``stable``: whether the stability reaches `STABLE` (True where unknown).
-        ``structured``: above, stable, and share at least `SHARE`. Without nulls ``share`` and ``above`` rest on
-        Kaufman and Rousseeuw's lowest band in the place of a null.
+        the 95% quantile of their nulls. ``stable``: whether the stability less its spread reaches `STABLE` (True where
+        the table has none). ``structured``: above, stable, and share at least `SHARE`. Without nulls, Kaufman and
+        Rousseeuw's lowest band stands in for them, and ``share`` is missing.
     """
     table = _scored(table)
     if "null_score" in table:
-        top = table["ceiling"] if "ceiling" in table else 1.0
+        top = table.get("ceiling", 1.0)
         shares = [(table[name] - table[f"null_{name}"]) / (top - table[f"null_{name}"]) for name in ("score", "macro")]
         above = (table["score"] > table["null_score_high"]) & (table["macro"] > table["null_macro_high"])
         parts = {"share": pd.concat(shares, axis=1).min(axis=1), "above": above}
@@ -85,7 +86,7 @@ def structure_table(table: pd.DataFrame) -> pd.DataFrame:
     else:
         enough = table["score"].max() > BANDS[0][0]
         parts = {"share": float("nan"), "above": enough}
-    stable = table["stability"] >= STABLE if "stability" in table else True
+    stable = _worse_stability(table) >= STABLE if "stability" in table else True
     found = pd.DataFrame(parts, index=table.index).assign(stable=stable)
     return found.assign(structured=found["above"] & found["stable"] & enough)
 
@@ -94,16 +95,18 @@ def verdict(table: pd.DataFrame) -> Verdict:
     """Say in sentences what the criteria say together.
 
     The rule. A k shows structure if three things hold: its score and its mean over clusters (macro) both exceed the
-    95% quantile over structureless clouds of the same shape, be they uniform, Gaussian or heavy-tailed; both are `SHARE`
-    or more of the way from there to the ceiling that the samples allow, for with many samples the slightest departure
-    from a null exceeds it; and the clustering is found again in subsamples, with a mean adjusted Rand index of
-    `STABLE` or more. Macro is asked beside the score because a few outliers cut off a cloud make a high score and a
-    low macro, and stability because a null can be beaten by cutting up a curved or skewed cloud anywhere. If no k
-    shows structure there is no clear k. Among those that do, the k within `ERRORS` paired standard errors of their
-    best by score and by macro alike are the shortlist; one alone is the answer if the score prefers it, too. The gap
-    statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that touch. The elbow,
-    the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote. Where the table
-    has no nulls, Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many dimensions.
+    95% quantile over structureless clouds of the same shape, be they uniform, Gaussian or heavy-tailed; both are
+    `SHARE` or more of the way from the mean of those to the ceiling that the samples allow, for with many samples the
+    slightest departure from a null exceeds it; and the clustering is found again in subsamples, where its adjusted
+    Rand index is `STABLE` or more even one standard deviation below its mean. Macro is asked beside the score because
+    a few outliers cut off a cloud make a high score and a low macro, and stability because a cloud that is curved or
+    skewed can beat its nulls wherever it is cut. If no k shows structure there is no clear k. Among those that do, the
+    k within `ERRORS` paired standard errors of their best by score and by macro alike are the shortlist; one alone is
+    the answer if the score prefers it, too, and it is called the best candidate only where `CLEAR_SHARE` is not
+    reached. The gap statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that
+    touch. The elbow, the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote.
+    Where the table has no nulls, Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many
+    dimensions.
 
     Parameters
     ----------
@@ -137,6 +140,10 @@ def verdict(table: pd.DataFrame) -> Verdict:
 def _scored(table: pd.DataFrame) -> pd.DataFrame:
     """The rows that have silhouettes: all but k = 1."""
     return table[table["score"].notna()]
+
+
+def _worse_stability(table: pd.DataFrame) -> pd.Series:
+    return table["stability"] - table["spread"]
 
 
 def _near(table: pd.DataFrame, value: str) -> list[int]:
@@ -219,10 +226,11 @@ def _why_none(scored: pd.DataFrame, found: pd.DataFrame) -> str:
             f"{above.loc[k, 'share']:.0%} of the way to the ceiling, at k = {k}"
         )
     enough = above if "null_score" not in scored else above[above["share"] >= SHARE]
-    k = int(scored.loc[enough.index, "stability"].idxmax())
+    k = int(_worse_stability(scored.loc[enough.index]).idxmax())
     return (
         f"no clustering that goes beyond structureless data is found again in subsamples; the most stable of them, "
-        f"k = {k}, agrees with theirs by an adjusted Rand index of {scored.loc[k, 'stability']:.2f}"
+        f"k = {k}, agrees with theirs by an adjusted Rand index of {scored.loc[k, 'stability']:.2f} on average, with a "
+        f"standard deviation of {scored.loc[k, 'spread']:.2f}"
     )
 
 
@@ -300,11 +308,11 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     if "gap" in table:
         said["gap"] = _gap_sentence(preferred["gap"], int(table.index.max()))
     if "stability" in scored:
-        stable = [int(k) for k in scored.index[scored["stability"] >= STABLE]]
+        stable = [int(k) for k in scored.index[_worse_stability(scored) >= STABLE]]
         where = f"at k = {_listed(stable)}" if stable else "at no k"
         said["stability"] = (
-            f"Clusterings of subsamples agree with that of all samples by a mean adjusted Rand index of {STABLE} or "
-            f"more {where}."
+            f"Clusterings of subsamples agree with that of all samples by an adjusted Rand index of {STABLE} or more, "
+            f"even one standard deviation below the mean, {where}."
         )
     if "calinski_harabasz" in scored:
         said["indices"] = (
