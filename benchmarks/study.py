@@ -1,6 +1,8 @@
 """Rebuild the study "Which metric?": ask every criterion about every problem, for each seed, and store the answers.
 
-python -m benchmarks.study            what was computed before is taken from _build/study, so it can be stopped and resumed
+python -m benchmarks.study
+
+What was computed before is taken from _build/study, so it can be stopped and resumed.
 
 Problems made from images that are not on this machine are left out, and named; see `helpers.problems`.
 """

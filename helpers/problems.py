@@ -20,7 +20,7 @@ from .datasets import load_images
 from .embeddings import embed_images
 from .reduction import normalize_features
 
-TUNING = ("count", "overlap", "unequal sizes", "no structure", "iris and digits")
+TUNING = ("count", "overlap", "unequal sizes", "noise points", "no structure", "iris and digits", "wine and cancer")
 # Rows or images drawn from a large data set, so that the whole study stays a matter of minutes.
 N_DRAWN = 800
 # The label of points that belong to no group; agreement is computed without them.

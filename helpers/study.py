@@ -224,7 +224,7 @@ def summarise_answers(judged: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row for each criterion: ``right``, over all problems; ``exact``, the share of structured problems whose k it
-        names; ``abstained``, the share of those where it names none; ``distance``, the median of \|k - true k\| where it
+        names; ``abstained``, the share of those where it names none; ``distance``, the median distance of k to the true k where it
         names one; ``off``, the mean log2(k / true k) there; ``loss``, the mean loss of AMI, with an abstention counted
         as one single cluster; ``loss_answered``, without abstentions; and ``false_alarms``, the share of structureless
         problems for which it names a k.
