@@ -13,7 +13,6 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
@@ -33,10 +32,9 @@ from helpers.study import (
     RANDOM_STATES,
     RESULTS,
     Study,
+    answer_problem,
     compare_losses,
     judge_answers,
-    measure_problem,
-    read_criteria,
     read_study,
     summarise_answers,
 )
@@ -59,14 +57,12 @@ def available(problem: Problem) -> bool:
 
 def answer(name: str, random_state: int) -> pd.DataFrame:
     """The answers of all criteria to one problem with one seed."""
-    answers = read_criteria(measure_problem(PROBLEMS[name], random_state, cache_dir=CACHE))
-    if PROBLEMS[name].n_clusters == 1:
-        answers["ami"] = np.nan
-    return answers.assign(problem=name, random_state=random_state)
+    return answer_problem(PROBLEMS[name], random_state, cache_dir=CACHE)
 
 
 def ask_all(problems: list[Problem]) -> pd.DataFrame:
     """The answers to all problems; processes in parallel, one thread each."""
+    # By name, since a recipe may hold functions that cannot be sent to a process.
     tasks = [(problem.name, seed) for problem in problems for seed in RANDOM_STATES]
     answers = Parallel(n_jobs=-1, return_as="generator")(delayed(answer)(*task) for task in tasks)
     return pd.concat(tqdm(answers, total=len(tasks), desc="study", unit="problem"), ignore_index=True)

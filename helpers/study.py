@@ -17,20 +17,21 @@ import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score
 
 from .cache import cached
-from .criteria import (
-    compare_criteria,
+from .criteria import compare_criteria, validity_indices
+from .parameters import ROOT
+from .problems import NOISE, Problem
+from .reduction import fit_pca
+from .references import (
+    GAP_REFERENCES,
+    gap_choice,
     gap_statistic,
     null_silhouettes,
     silhouette_ceiling,
     stability,
-    validity_indices,
-    verdict,
 )
-from .parameters import ROOT
-from .problems import NOISE, Problem
-from .reduction import fit_pca
 from .silhouette import silhouette_samples, silhouette_table
-from .sweep import sweep_kmeans
+from .sweep import KMeansSweep, sweep_kmeans
+from .verdict import verdict
 
 RESULTS = ROOT / "book" / "data"
 # How the criteria are called on figures and in tables, the verdict last.
@@ -85,66 +86,69 @@ class Study:
 # --- asking -----------------------------------------------------------------------------------------------------------
 
 
-def measure_problem(problem: Problem, random_state: int, *, cache_dir: str | Path) -> pd.DataFrame:
-    """All that the criteria of a problem are read from.
+def measure_criteria(
+    X: np.ndarray,
+    k_values: Sequence[int],
+    *,
+    n_components: int | None,
+    metric: str = "euclidean",
+    n_init: int,
+    random_state: int,
+    cache_dir: str | Path,
+) -> tuple[KMeansSweep, pd.DataFrame]:
+    """All that the criteria are read from, with the references and subsamples of the study.
 
     Parameters
     ----------
-    problem : Problem
-    random_state : int
-        Draws the points, and is the seed of everything random thereafter.
+    X : ndarray of float32, shape (n, d)
+        Features, scaled already: the space in which clusterings are scored.
+    k_values : sequence of int
+        Consecutive.
+    n_components : int or None
+        Principal components that k-means sees, as for `fit_pca`.
+    metric, n_init, random_state
+        As for `silhouette_samples` and `sweep_kmeans`.
     cache_dir : path
-        Where the clusterings of points and references are kept.
+        Where the clusterings of points, references and subsamples are kept.
 
     Returns
     -------
-    DataFrame
-        As from `compare_criteria`, with the gap statistic along the principal axes, and ``gap_uniform`` and
-        ``s_uniform`` for that along the features; and ``ami``, which is for judging alone.
+    KMeansSweep, DataFrame
+        The clusterings, and the table of `compare_criteria` with the gap statistic along the principal axes; in
+        ``gap_uniform`` and ``s_uniform`` that along the features.
     """
-    X, groups = problem.sample(random_state)
-    points = fit_pca(X, problem.n_components).points
-    few = {"n_init": N_INIT_REFERENCES, "random_state": random_state, "cache_dir": cache_dir}
-    sweep = cached(sweep_kmeans, points, K_VALUES, n_init=N_INIT, random_state=random_state, cache_dir=cache_dir)
-    samples = silhouette_samples(X, sweep.labels)
+    points = fit_pca(X, n_components).points
+    seeded = {"random_state": random_state, "cache_dir": cache_dir}
+    few = {"n_init": N_INIT_REFERENCES, **seeded}
+    sweep = cached(sweep_kmeans, points, k_values, n_init=n_init, **seeded)
     gap, uniform = (
-        cached(gap_statistic, points, range(1, K_VALUES.stop), references=kind, n_references=N_REFERENCES, **few)
-        for kind in ("pca", "uniform")
+        cached(gap_statistic, points, range(1, max(k_values) + 1), references=kind, n_references=N_REFERENCES, **few)
+        for kind in GAP_REFERENCES
     )
+    beside = {"n_components": n_components, "n_references": N_REFERENCES, "metric": metric}
+    samples = silhouette_samples(X, sweep.labels, metric=metric)
     table = compare_criteria(
         sweep,
         silhouette_table(samples, sweep.labels),
         samples=samples,
-        nulls=cached(
-            null_silhouettes, X, K_VALUES, n_components=problem.n_components, n_references=N_REFERENCES, **few
-        ),
-        ceiling=silhouette_ceiling(X, sweep.labels),
+        nulls=cached(null_silhouettes, X, k_values, **beside, **few),
+        ceiling=silhouette_ceiling(X, sweep.labels, metric=metric),
         stable=cached(stability, points, sweep.labels, n_subsamples=N_SUBSAMPLES, **few),
         gap=gap,
         indices=validity_indices(X, sweep.labels),
     )
-    known = groups != NOISE
-    table["ami"] = pd.Series(
-        [adjusted_mutual_info_score(groups[known], labels[known]) for labels in sweep.labels], index=sweep.k_values
-    )
-    return table.join(uniform.table()[["gap", "s"]].add_suffix("_uniform"))
+    return sweep, table.join(uniform.table()[["gap", "s"]].add_suffix("_uniform"))
 
 
-def read_criteria(table: pd.DataFrame) -> pd.DataFrame:
-    """What each criterion answers.
+def read_criteria(table: pd.DataFrame) -> dict[str, int | None]:
+    """The k that each of `CRITERIA` names, and `FORCED`; None where it names none.
 
     Parameters
     ----------
     table : DataFrame
-        From `measure_problem`.
-
-    Returns
-    -------
-    DataFrame
-        A row for each of `CRITERIA`, `FORCED` and `BEST`: ``criterion``, ``k``, ``ami`` and ``shortlist``, as in
-        `Study`.
+        From `measure_criteria`.
     """
-    decision = verdict(table.drop(columns="ami"))
+    decision = verdict(table)
     scored = table[table["score"].notna()]
     beyond = scored["score"] - scored["null_score"]
     furthest = int(beyond.idxmax())
@@ -154,27 +158,50 @@ def read_criteria(table: pd.DataFrame) -> pd.DataFrame:
         **{name: int(scored[name].idxmax()) for name in ("median", "calinski_harabasz", "stability")},
         "davies_bouldin": int(scored["davies_bouldin"].idxmin()),
         "score_beyond_null": furthest if found else None,
-        "gap_pca": _gap_choice(table["gap"], table["s"]),
-        "gap_uniform": _gap_choice(table["gap_uniform"], table["s_uniform"]),
+        "gap_pca": gap_choice(table["gap"], table["s"]),
+        "gap_uniform": gap_choice(table["gap_uniform"], table["s_uniform"]),
         "verdict": decision.n_clusters,
         FORCED: decision.candidate,
-        BEST: int(scored["ami"].idxmax()),
     }
-    rows = [
+    return {name: answers[name] for name in (*CRITERIA, FORCED)}
+
+
+def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path) -> pd.DataFrame:
+    """Ask all criteria about a problem, and judge by its true groups what they answer.
+
+    Parameters
+    ----------
+    problem : Problem
+    random_state : int
+        Draws the points, and is the seed of everything random thereafter.
+    cache_dir : path
+
+    Returns
+    -------
+    DataFrame
+        Rows of `Study.answers`.
+    """
+    X, groups = problem.sample(random_state)
+    sweep, table = measure_criteria(
+        X, K_VALUES, n_components=problem.n_components, n_init=N_INIT, random_state=random_state, cache_dir=cache_dir
+    )
+    known = groups != NOISE
+    ami = {1: 0.0} | {
+        int(k): adjusted_mutual_info_score(groups[known], labels[known])
+        for k, labels in zip(sweep.k_values, sweep.labels)
+    }
+    answers = read_criteria(table) | {BEST: max(ami, key=lambda k: ami[k])}
+    shortlist = " ".join(map(str, verdict(table).shortlist))
+    return pd.DataFrame(
         {
-            "criterion": criterion,
-            "k": k,
-            "ami": table.loc[k, "ami"] if k is not None and k > 1 else 0.0,
-            "shortlist": " ".join(map(str, decision.shortlist)) if criterion == "verdict" else "",
+            "problem": problem.name,
+            "random_state": random_state,
+            "criterion": list(answers),
+            "k": pd.array(list(answers.values()), dtype="Int64"),
+            "ami": np.nan if problem.n_clusters == 1 else [ami[k or 1] for k in answers.values()],
+            "shortlist": [shortlist if name == "verdict" else "" for name in answers],
         }
-        for criterion, k in answers.items()
-    ]
-    return pd.DataFrame(rows).astype({"k": "Int64"})
-
-
-def _gap_choice(gap: pd.Series, s: pd.Series) -> int | None:
-    reached = gap.to_numpy()[:-1] >= (gap - s).to_numpy()[1:]
-    return int(gap.index[reached.argmax()]) if reached.any() else None
+    )
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------

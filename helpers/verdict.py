@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
+from .references import gap_choice
 
 # The criteria that have a largest value, and how the sentences call them.
 CRITERIA = {
@@ -124,7 +125,9 @@ def verdict(table: pd.DataFrame) -> Verdict:
     best = None if structured.empty else structured["score"].idxmax()
     n_clusters = shortlist[0] if shortlist == [best] and len(scored) > 1 else None
     elbows = [by_end(list(scored.index), list(scored["inertia"])) for by_end in (elbow_by_k_max, elbow_by_k_min)]
-    preferred = _preferred(scored, elbows[0]) | ({"gap": _gap_choice(table)} if "gap" in table else {})
+    preferred = _preferred(scored, elbows[0]) | (
+        {"gap": gap_choice(table["gap"], table["s"])} if "gap" in table else {}
+    )
     sentences = {
         "conclusion": _conclusion(n_clusters, shortlist, scored, found),
         "strength": _strength(scored, found),
@@ -156,13 +159,6 @@ def _near(table: pd.DataFrame, value: str) -> list[int]:
     usable = paired in table and table.loc[best, paired] == 0
     error = table[paired] if usable else table.loc[best, {"score": "standard_error", "macro": "macro_error"}[value]]
     return [int(k) for k in table.index[table[value] >= table.loc[best, value] - ERRORS * error]]
-
-
-def _gap_choice(table: pd.DataFrame) -> int | None:
-    """The smallest k whose gap is at least that of k + 1 less its s, as in `GapStatistic.n_clusters`."""
-    gaps = table[["gap", "s"]].dropna()
-    reached = gaps["gap"].to_numpy()[:-1] >= (gaps["gap"] - gaps["s"]).to_numpy()[1:]
-    return int(gaps.index[reached.argmax()]) if reached.any() else None
 
 
 def _preferred(scored: pd.DataFrame, elbows: pd.Series) -> dict[str, int | None]:
