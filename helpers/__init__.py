@@ -1,7 +1,8 @@
 """How many clusters? The computation behind the book.
 
 One road, and imports run one way along it: ``parameters``, ``cache``, ``datasets``, ``embeddings``, ``reduction``,
-``sweep``, ``distances``, ``silhouette``, ``criteria``, ``plots``, ``notebooks``.
+``sweep``, ``distances``, ``silhouette``, ``references``, ``curves``, ``verdict``, ``criteria``, ``plots``,
+``notebooks``.
 """
 
 import warnings

@@ -217,6 +217,50 @@ def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axe
     return ax
 
 
+def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The score between what structureless data have, mean to upper quantile of each kind, and its ceiling.
+
+    `criteria` is from `compare_criteria` and `nulls` from `NullSilhouettes.table`.
+    """
+    ax = _axes(ax)
+    scored = criteria[criteria["score"].notna()]
+    ax.plot(scored.index, scored["score"], "o-", color=GAIN, label="score")
+    for (kind, table), style in zip(nulls.groupby(level="kind", sort=False), ("-", "--", ":")):
+        table = table.droplevel("kind")
+        ax.plot(table.index, table["score"], style, color=LOSS, label=f"{kind}, no structure")
+        ax.fill_between(table.index, table["score_low"], table["score_high"], color=LOSS, alpha=0.15, linewidth=0)
+    if "ceiling" in scored:
+        ax.plot(scored.index, scored["ceiling"], "^-", color=OTHER, label="ceiling")
+    ax.axhline(0, color=_GREY, linewidth=1)
+    ax.set(ylabel="mean silhouette")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _mark_k(ax, scored.index)
+    return ax
+
+
+def plot_gap(gap: pd.DataFrame, n_clusters: int | None, ax: Axes | None = None) -> Axes:
+    """The gap with its standard errors against k, from `GapStatistic.table`, and the k that its rule chooses."""
+    ax = _axes(ax)
+    ax.errorbar(gap.index, gap["gap"], yerr=gap["s"], fmt="o-", color=GAIN, capsize=3)
+    if n_clusters is not None:
+        ax.axvline(n_clusters, color=LOSS, linestyle="--", label=f"chosen: k = {n_clusters}")
+        ax.legend()
+    ax.set(ylabel="gap")
+    _mark_k(ax, gap.index)
+    return ax
+
+
+def plot_stability(stability: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Agreement of subsamples with the whole against k, from `Stability.table`, with one standard deviation."""
+    ax = _axes(ax)
+    mean, spread = stability["stability"], stability["spread"]
+    ax.plot(stability.index, mean, "o-", color=GAIN)
+    ax.fill_between(stability.index, mean - spread, mean + spread, color=GAIN, alpha=0.15, linewidth=0)
+    ax.set(ylabel="adjusted Rand index", ylim=(None, 1.02))
+    _mark_k(ax, stability.index)
+    return ax
+
+
 def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> Figure:
     """The criteria one below the other against k, each with the k that it prefers."""
     names = {

@@ -341,7 +341,7 @@ def stability(
     *,
     n_subsamples: int = 10,
     fraction: float = 0.8,
-    n_init: int = 2,
+    n_init: int = 4,
     random_state: int = 0,
     n_jobs: int | None = None,
 ) -> Stability:
@@ -362,6 +362,7 @@ def stability(
     fraction : float
         Share of the samples that is drawn, without replacement.
     n_init : int
+        Restarts of k-means; with too few, a clustering that missed its best counts as one that changed.
     random_state : int
     n_jobs : int, optional
         Subsamples that are clustered at once; it does not change the result.

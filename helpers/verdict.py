@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
@@ -27,8 +28,11 @@ CLEAR_SHARE = 0.5
 # The adjusted Rand index that a subsample reaches even one standard deviation below their mean, if the clustering is
 # one that is found again.
 STABLE = 0.7
-# A k is shortlisted when its value lies within this many standard errors of the best.
+# A k is shortlisted when its value lies within this many standard errors of the best, or within this share of what the
+# best has beyond its null: with many samples the errors vanish, and a difference that is beyond them may still be one
+# that matters to nobody.
 ERRORS = 2
+NEARBY = 0.05
 # Kaufman and Rousseeuw (1990), Finding Groups in Data, chapter 2, table 4: how to read the largest average silhouette.
 BANDS = (
     (0.25, "no substantial structure"),
@@ -47,7 +51,7 @@ class Verdict:
     n_clusters : int or None
         The k that stands out, or None for "no clear k".
     shortlist : list of int
-        The structured k within sampling error of the best of them, by score and by macro alike.
+        The structured k near the best of them, by score and by macro alike.
     preferred : dict of str to int or None
         The k that each criterion prefers; ``gap`` may say 1, and is there only if the table has gaps.
     sentences : dict of str to str
@@ -102,7 +106,8 @@ def verdict(table: pd.DataFrame) -> Verdict:
     Rand index is `STABLE` or more even one standard deviation below its mean. Macro is asked beside the score because
     a few outliers cut off a cloud make a high score and a low macro, and stability because a cloud that is curved or
     skewed can beat its nulls wherever it is cut. If no k shows structure there is no clear k. Among those that do, the
-    k within `ERRORS` paired standard errors of their best by score and by macro alike are the shortlist; one alone is
+    k within `ERRORS` paired standard errors of their best (or within `NEARBY` of what the best has beyond its null, for
+    with many samples the errors vanish), by score and by macro alike, are the shortlist; one alone is
     the answer if the score prefers it, too, and it is called the best candidate only where `CLEAR_SHARE` is not
     reached. The gap statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that
     touch. The elbow, the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote.
@@ -150,15 +155,17 @@ def _worse_stability(table: pd.DataFrame) -> pd.Series:
 
 
 def _near(table: pd.DataFrame, value: str) -> list[int]:
-    """The k within sampling error of the best by `value`; empty where the table is."""
+    """The k as good as the best by `value`, but for sampling error or a trifle; empty where the table is."""
     if table.empty:
         return []
     best = table[value].idxmax()
+    beyond = table.loc[best, value] - table.loc[best].get(f"null_{value}", 0.0)
     paired = {"score": "paired_error", "macro": "paired_macro_error"}[value]
     # The paired errors are of differences to the best of all k; they fit where that is the best here, too.
     usable = paired in table and table.loc[best, paired] == 0
     error = table[paired] if usable else table.loc[best, {"score": "standard_error", "macro": "macro_error"}[value]]
-    return [int(k) for k in table.index[table[value] >= table.loc[best, value] - ERRORS * error]]
+    margin = np.maximum(ERRORS * error, NEARBY * beyond)
+    return [int(k) for k in table.index[table[value] >= table.loc[best, value] - margin]]
 
 
 def _preferred(scored: pd.DataFrame, elbows: pd.Series) -> dict[str, int | None]:
@@ -193,8 +200,8 @@ def _conclusion(n_clusters: int | None, shortlist: list[int], scored: pd.DataFra
         return f"The best candidate is k = {n_clusters}, and the score leaves open whether its clusters are real."
     if len(shortlist) == 1:
         return (
-            f"No k is preferred outright: k = {shortlist[0]} is the one compromise within sampling error of the best "
-            f"by both score and mean over clusters."
+            f"No k is preferred outright: k = {shortlist[0]} is the one compromise that is near the best both by the "
+            f"score and by the mean over clusters."
         )
     if shortlist:
         return f"No single k, but a shortlist by score and mean over clusters together: k = {_listed(shortlist)}."
@@ -248,7 +255,19 @@ def _strength(scored: pd.DataFrame, found: pd.DataFrame) -> str:
         said += f", and no clustering into clusters of these sizes can have more than {row['ceiling']:.3f}"
     structured = [int(k) for k in found.index[found["structured"]]]
     where = f"at k = {_listed(structured)}" if structured else "at no k"
-    return f"{said}. Score and mean over clusters both show structure {where}."
+    return f"{said}. By the rule there is structure {where}{_passed_over(best, found)}."
+
+
+def _passed_over(best: int, found: pd.DataFrame) -> str:
+    """Why the k with the best score does not count, if it does not and others do."""
+    row = found.loc[best]
+    if row["structured"] or not found["structured"].any():
+        return ""
+    if not row["above"]:
+        return f", but not at k = {best}, where score or mean over clusters are no more than those data have"
+    if row["share"] < SHARE:
+        return f", but not at k = {best}, which goes only {row['share']:.0%} of the way to the ceiling"
+    return f", but not at k = {best}, since its clustering is not found again in subsamples"
 
 
 def _preferences(scored: pd.DataFrame, preferred: dict[str, int | None]) -> str:
@@ -265,7 +284,8 @@ def _shortlist_sentence(
     if structured.empty:
         return "There is no shortlist, since no k shows structure."
     said = (
-        f"Within {ERRORS} standard errors of the best are k = {_listed(by_score)} by score, "
+        f"Within {ERRORS} standard errors of the best, or {NEARBY:.0%} of what it has beyond structureless data, are "
+        f"k = {_listed(by_score)} by score, "
         f"and k = {_listed(by_macro)} by the mean over clusters"
     )
     others = [int(k) for k in structured.index if k not in shortlist]

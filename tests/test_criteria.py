@@ -13,9 +13,11 @@ from sklearn.datasets import make_blobs
 from helpers.criteria import (
     compare_criteria,
     elbow_by_k_max,
+    elbow_by_k_min,
     elbow_sentence,
     find_elbow,
     score_identity,
+    score_pairs,
     score_steps,
     verdict,
 )
@@ -67,6 +69,27 @@ def test_an_elbow_that_moves_is_reported_as_moving():
     assert elbow_sentence(elbow_by_k_max([2, 3], [2.0, 1.0])) == "The inertia curve has no elbow."
 
 
+def test_the_first_k_moves_an_elbow_too():
+    """Of 1 / k it is the geometric mean of the ends, wherever one begins."""
+    k_values = list(range(2, 19))
+    by_k_min = elbow_by_k_min(k_values, [1 / k for k in k_values])
+    assert by_k_min.index.tolist() == list(range(2, 16))
+    assert by_k_min[2] == find_elbow(k_values, [1 / k for k in k_values]) == 6 and by_k_min[8] == 12
+    by_k_max = elbow_by_k_max(k_values, [1 / k for k in k_values])
+    sentence = elbow_sentence(by_k_max, by_k_min)
+    assert f"with other first k it moves between {by_k_min.min()} and {by_k_min.max()}" in sentence
+    assert "with other last k" in sentence
+
+
+def test_an_elbow_that_stays_is_said_to_stay():
+    inertia = [90, 80, 70, 60, 50, 49, 48, 47, 46]
+    sentence = elbow_sentence(elbow_by_k_max(K, inertia), elbow_by_k_min(K, inertia))
+    assert (
+        sentence == "The elbow of the inertia is at k = 6, at every last k from 8 to 10 and every first k from 2 to 5."
+    )
+    assert len(elbow_by_k_min([2, 3], [2.0, 1.0])) == 0
+
+
 @pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
 def test_identity_of_the_score(table):
     identity = score_identity(table)
@@ -97,6 +120,24 @@ def test_a_step_names_the_term_behind_it():
     step = score_steps(table).loc[(2, 3)]
     assert step["disagree"] and step["because"] == "how positive the positive samples are"
     assert step["size_positive"] == pytest.approx(-0.3)
+
+
+@pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
+def test_pairs_are_all_pairs_and_hold_the_steps(table):
+    pairs = score_pairs(table)
+    assert pairs.index.tolist() == [(a, b) for a in table.index for b in table.index if a < b]
+    pd.testing.assert_frame_equal(pairs.loc[score_steps(table).index], score_steps(table))
+    terms = pairs[["share_positive", "size_positive", "share_negative", "size_negative"]].sum(axis=1)
+    np.testing.assert_allclose(terms, pairs["score"], atol=1e-14)
+    assert pairs.loc[(2, 8), "score"] == pytest.approx(table.loc[8, "score"] - table.loc[2, "score"])
+
+
+def test_pairs_disagree_where_no_step_does():
+    """Lower score and more positive samples: a reader compares any two k, not neighbours alone."""
+    table = table_with([0.30, 0.20, 0.25], [0.3, 0.2, 0.25]).assign(positive=[0.7, 0.5, 0.75])
+    assert not score_steps(table)["disagree"].any()
+    assert score_pairs(table)["disagree"].to_dict() == {(2, 3): False, (2, 4): True, (3, 4): False}
+    assert "of all 3 pairs of k, they disagree in 1" in verdict(table).sentences["disagreement"]
 
 
 def test_criteria_side_by_side():

@@ -20,6 +20,14 @@ TABLE = silhouette_table(SAMPLES, LABELS)
 K = list(TABLE.index)
 ELBOWS = pd.Series([3, None], index=pd.Index([4, 5], name="k_max"), dtype="Int64")
 
+NULLS = (
+    pd.concat([TABLE[["score"]].assign(score_low=-0.1, score_high=0.2, kind=kind) for kind in ("uniform", "gaussian")])
+    .set_index("kind", append=True)
+    .swaplevel()
+)
+GAP = pd.DataFrame({"gap": [0.1, 0.5, 0.4], "s": 0.05}, index=pd.Index([1, 2, 3], name="n_clusters"))
+STABILITY = pd.DataFrame({"stability": [1, 0.8, 0.6, 0.5], "spread": 0.1}, index=TABLE.index)
+
 AXES = {
     "distribution": lambda ax: plots.plot_distribution(RNG.normal(5, 1, 50), "norm", ax),
     "explained variance": lambda ax: plots.plot_explained_variance(np.array([0.6, 0.3, 0.1]), 2, ax),
@@ -32,6 +40,10 @@ AXES = {
     "knife": lambda ax: plots.plot_knife(SAMPLES[1], LABELS[1], ax),
     "signs": lambda ax: plots.plot_signs(TABLE, ax),
     "identity": lambda ax: plots.plot_identity(score_identity(TABLE), ax),
+    "nulls": lambda ax: plots.plot_nulls(TABLE.assign(ceiling=0.9), NULLS, ax),
+    "gap": lambda ax: plots.plot_gap(GAP, 2, ax),
+    "gap without k": lambda ax: plots.plot_gap(GAP, None, ax),
+    "stability": lambda ax: plots.plot_stability(STABILITY, ax),
     "score against share": lambda ax: plots.plot_score_against_share(TABLE, ax),
 }
 
@@ -61,6 +73,22 @@ def test_knife_shows_the_most_negative_sample_and_the_score():
     ax = plots.plot_knife(SAMPLES[1], LABELS[1])
     assert ax.get_xlim()[0] <= SAMPLES[1].min()
     assert f"{SAMPLES[1].mean():.3f}" in ax.get_title()
+
+
+def test_nulls_and_ceiling_stand_beside_the_score():
+    criteria = pd.concat([pd.DataFrame({"score": np.nan}, index=[1]), TABLE.assign(ceiling=0.9)])
+    ax = plots.plot_nulls(criteria, NULLS)
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_array_equal(lines["score"], TABLE["score"])
+    np.testing.assert_array_equal(lines["gaussian, no structure"], TABLE["score"])
+    np.testing.assert_array_equal(lines["ceiling"], np.full(4, 0.9))
+    assert list(ax.get_xticks()) == K
+    assert "ceiling" not in {line.get_label() for line in plots.plot_nulls(TABLE, NULLS).lines}
+
+
+def test_gap_marks_the_k_that_is_chosen():
+    assert plots.plot_gap(GAP, 2).get_legend().get_texts()[0].get_text() == "chosen: k = 2"
+    assert plots.plot_gap(GAP, None).get_legend() is None
 
 
 def test_knives_side_by_side():
