@@ -24,6 +24,8 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 bench: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m benchmarks.silhouettes
 	@$(BIN)/python -m benchmarks.silhouettes large
+	@$(BIN)/python -m benchmarks.sweep
+	@$(BIN)/python -m benchmarks.sweep large
 
 params: $(READY)  ## print the table of parameters
 	@$(BIN)/python -m helpers params

@@ -1,18 +1,42 @@
-"""The k-means sweep: one fit for each number of clusters."""
+"""The k-means sweep: one clustering for each number of clusters, from starts that all of them share.
+
+A restart is one draw of k-means++ (Arthur & Vassilvitskii 2007, k-means++: the advantages of careful seeding), as long
+as the largest k: since its centres are drawn one after the other, its first k are a draw for k. Each k is also tried
+from the best clustering of the k before it with centres added, as Likas et al. do (2003, The global k-means clustering
+algorithm, Pattern Recognition 36, 451-461), so that inertia never rises with k.
+
+Restarts only have to be compared, so scikit-learn's Lloyd runs them in float32 on the leading principal components.
+The best of them is then finished on all features in float64, until no point changes its cluster.
+"""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from numbers import Integral
 
 import numpy as np
 from joblib import Parallel, delayed
-from sklearn.cluster import KMeans
+from scipy.sparse import csr_array
+from sklearn import config_context
+from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_array
+from sklearn.metrics.pairwise import euclidean_distances
+from sklearn.utils import check_array, gen_batches
+from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
+
+_N_COMPONENTS = 64  # on which restarts are compared
+_MAX_ITER = 300  # as in scikit-learn; k-means stops earlier on all but contrived data
+_N_CANDIDATES = 8  # points of which one becomes a further centre
+_N_ROUNDS = 2  # in which each k learns from the k before it and the k after it
+_BATCH = 2048  # rows whose distances to all centres are held at once
+
+_Start = tuple[np.ndarray, float]  # labels and their inertia on the leading components
+_Fit = tuple[np.ndarray, float, np.ndarray]  # labels, inertia and centres on all features
 
 
 @dataclass(frozen=True)
@@ -24,11 +48,11 @@ class KMeansSweep:
     k_values : ndarray of int64, shape (m,)
         The numbers of clusters.
     labels : ndarray of int32, shape (m, n)
-        The cluster of each point, a row for each k; cluster 0 is the largest.
+        The cluster of each point, a row for each k; cluster 0 is the largest, and none is empty.
     inertia : ndarray of float64, shape (m,)
-        Sum of the squared distances of the points to their centres.
-    centers : list of ndarray of float32, shape (k, p)
-        The centres, for each k.
+        Sum of the squared distances of the points to their centres; it never rises with k.
+    centers : list of ndarray of float64, shape (k, p)
+        The means of the clusters, for each k.
     """
 
     k_values: np.ndarray
@@ -50,11 +74,12 @@ def sweep_kmeans(
     Parameters
     ----------
     X : array-like, shape (n, p)
-        Points; computed with in float32.
+        Points, float32 or float64.
     k_values : sequence of int
-        Numbers of clusters, each at least 1 and at most the number of distinct points.
+        Numbers of clusters, in any order, each at least 1 and at most the number of distinct points.
+        The clustering for one k depends on the others, which share their starts with it.
     n_init : int
-        Restarts for each k, of which the one with the least inertia is kept.
+        Draws of centres, each tried for every k.
     random_state : int
         Seed; the result depends on neither `n_jobs` nor the number of threads.
     n_jobs : int, optional
@@ -67,50 +92,198 @@ def sweep_kmeans(
     Raises
     ------
     ValueError
-        If X is not a finite matrix, or a k is not possible for it.
+        If X is not a finite matrix, its squares overflow, or a k is not possible for it.
     """
-    X = check_array(X, dtype=np.float32, order="C", input_name="X")
+    X = check_array(X, dtype=[np.float64, np.float32], order="C", input_name="X")
     ks = _check_k_values(k_values, X)
+    if n_init < 1:
+        raise ValueError(f"n_init = {n_init} is not possible: at least one draw of centres is needed.")
+    points, mean, scale = _standardize(X)
     # One thread a fit: the order in which threads add up would show in the last digits, and from there in labels.
     # Warnings are silenced here and not in the fits, whose threads share one list of filters.
     with threadpool_limits(limits=1), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # clusters that stay empty are refused by `_fit`
-        fits = list(
-            tqdm(
-                Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-                    delayed(_fit)(X, k, n_init, random_state) for k in ks
-                ),
-                total=len(ks),
-                desc="k-means",
-                delay=2,
-                unit="k",
-            )
-        )
-    labels, inertia, centers = zip(*fits)
-    return KMeansSweep(np.array(ks), np.stack(labels), np.array(inertia), list(centers))
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of equal centres, which `_finish` tells apart
+        fits = _sweep(points, sorted(set(ks)), n_init, random_state, n_jobs)
+    labels, inertia, centers = zip(*(fits[k] for k in ks))
+    return KMeansSweep(
+        np.array(ks), np.stack(labels), np.array(inertia) * scale**2, [part * scale + mean for part in centers]
+    )
 
 
 def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
-    ks = [int(k) for k in k_values]
-    if ks != list(k_values):
-        raise ValueError(f"k_values = {list(k_values)} must be whole numbers.")
+    ks = list(k_values)
     if not ks:
         raise ValueError("k_values is empty; name at least one number of clusters.")
-    distinct = len(np.unique(X, axis=0)) if max(ks) > 1 else len(X)
+    if not all(isinstance(k, Integral) and not isinstance(k, bool) for k in ks):
+        raise ValueError(f"k_values = {ks} must be whole numbers.")
+    distinct = len(np.unique(X[:, 0]))  # at least so many, and quicker to count than whole rows
+    if distinct < max(ks):
+        distinct = len(np.unique(X, axis=0))
     for k in ks:
         if not 1 <= k <= distinct:
             raise ValueError(f"k = {k} is not possible: k must lie between 1 and the {distinct} distinct points of X.")
-    return ks
+    return [int(k) for k in ks]
 
 
-def _fit(X: np.ndarray, k: int, n_init: int, random_state: int) -> tuple[np.ndarray, float, np.ndarray]:
+def _standardize(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The points about their mean and within 1 of it, so that an offset or a scale costs no digits; mean and scale."""
+    mean = X.mean(axis=0, dtype=np.float64)
+    points = np.subtract(X, mean, dtype=np.float64)
+    scale = float(max(points.max(), -points.min())) or 1.0
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.float64(scale) ** 2 * X.size):
+            raise ValueError(f"X reaches {scale:.2g} from its mean, and the squares of that overflow: rescale it.")
+    points /= scale
+    return points, mean, scale
+
+
+def _sweep(points: np.ndarray, ks: list[int], n_init: int, random_state: int, n_jobs: int | None) -> dict[int, _Fit]:
+    """Fit each of the rising ks."""
+    rng = np.random.RandomState(random_state)
+    view = _leading_components(points, rng)
+    draws = [kmeans_plusplus(view, ks[-1], random_state=rng)[0] for _ in range(n_init)]
+    # Threads are the default only: joblib's `parallel_config` may choose another backend.
+    restarts = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+        delayed(_restart)(view, centers, ks) for centers in draws
+    )
+    starts: dict[int, _Start] = {}
+    for restart in tqdm(restarts, total=n_init, desc="k-means", delay=2, unit="restart"):
+        for k, start in zip(ks, restart):
+            starts[k] = _better(starts.get(k), start)
+    _learn_from_neighbors(view, starts, rng)
+    fits: dict[int, _Fit] = {}
+    for k in tqdm(ks, desc="k-means, finish", delay=2, unit="k"):
+        fits[k] = _fit(points, starts[k][0], k, fits[max(fits)] if fits else None, rng)
+    return fits
+
+
+def _leading_components(points: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
+    """The points in float32, turned to their leading principal axes where they have more features than those."""
+    view = points.astype(np.float32)
+    if view.shape[1] <= _N_COMPONENTS:
+        return view
+    _, _, axes = randomized_svd(view, min(_N_COMPONENTS, len(view)), n_iter=2, random_state=rng)
+    return view @ axes.T
+
+
+def _restart(view: np.ndarray, centers: np.ndarray, ks: list[int]) -> list[_Start]:
     # The limit on OpenMP holds for the thread that asks, so each worker asks again.
     with threadpool_limits(limits=1):
-        kmeans = KMeans(k, n_init=n_init, random_state=random_state).fit(X)
-    sizes = np.bincount(kmeans.labels_, minlength=k)
-    if sizes.min() == 0:
-        raise ValueError(f"k = {k} left a cluster of the {len(X)} points empty: too many of them are nearly equal.")
-    order = np.argsort(-sizes, kind="stable")
+        return [_lloyd(view, centers[:k]) for k in ks]
+
+
+def _lloyd(view: np.ndarray, centers: np.ndarray) -> _Start:
+    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, by `sweep_kmeans`
+        kmeans = KMeans(len(centers), init=centers, n_init=1).fit(view)
+    return kmeans.labels_, float(kmeans.inertia_)
+
+
+def _better(first: _Start | None, second: _Start) -> _Start:
+    return second if first is None or second[1] < first[1] else first
+
+
+def _learn_from_neighbors(view: np.ndarray, starts: dict[int, _Start], rng: np.random.RandomState) -> None:
+    """Try each k from the k before it with centres added, and from the k after it with centres removed."""
+    steps = list(pairwise(starts))
+    for _ in tqdm(range(_N_ROUNDS), desc="k-means, neighbours", delay=2, unit="round"):
+        for smaller, k in steps:
+            labels = _grow(view, starts[smaller][0], smaller, k, rng)
+            starts[k] = _better(starts[k], _lloyd(view, _means(view, labels, k)))
+        for k, larger in reversed(steps):
+            centers = _means(view, starts[larger][0], larger)
+            starts[k] = _better(starts[k], _lloyd(view, _shrink(view, centers, k)))
+
+
+def _grow(points: np.ndarray, labels: np.ndarray, smaller: int, k: int, rng: np.random.RandomState) -> np.ndarray:
+    """Labels of k clusters and less inertia: each new cluster is what lies nearer to one point than to its centre.
+
+    That point is drawn as in k-means++: the best of some candidates.
+    """
+    labels = labels.copy()
+    squares = _squares(points, _means(points, labels, smaller)[labels])
+    for cluster in range(smaller, k):
+        drawn = np.searchsorted(np.cumsum(squares), rng.random_sample(_N_CANDIDATES) * squares.sum())
+        drawn = drawn.clip(max=len(points) - 1)
+        drawn = np.where(squares[drawn] > 0, drawn, squares.argmax())
+        distances = euclidean_distances(points[drawn], points, squared=True)
+        best = drawn[np.minimum(distances, squares).sum(axis=1).argmin()]
+        distances = _squares(points, points[best])
+        labels[distances < squares] = cluster
+        squares = np.minimum(distances, squares)
+    return labels
+
+
+def _shrink(points: np.ndarray, centers: np.ndarray, k: int) -> np.ndarray:
+    """K of the centres: those whose points would lose most by moving to the second nearest are kept."""
+    while len(centers) > k:
+        distances = euclidean_distances(points, centers, squared=True)
+        nearest = distances.argmin(axis=1)
+        first, second = np.partition(distances, 1, axis=1)[:, :2].T
+        losses = np.bincount(nearest, weights=second - first, minlength=len(centers))
+        centers = np.delete(centers, losses.argmin(), axis=0)
+    return centers
+
+
+def _fit(points: np.ndarray, start: np.ndarray, k: int, before: _Fit | None, rng: np.random.RandomState) -> _Fit:
+    """The start, finished on all features, or the clustering before with centres added where that is better."""
+    fit = _finish(points, start, k)
+    if before is None or fit[1] <= before[1]:
+        return fit
+    fit = _finish(points, _grow(points, before[0], len(before[2]), k, rng), k)
+    return fit[0], min(fit[1], before[1]), fit[2]  # it cannot be above the one before, except in the last digit
+
+
+def _finish(points: np.ndarray, labels: np.ndarray, k: int) -> _Fit:
+    """Lloyd's iterations on all features, until no point changes its cluster; clusters ordered by size."""
+    for _ in range(_MAX_ITER):
+        labels = _fill_empty(points, labels, k)
+        centers = _means(points, labels, k)
+        nearest = _nearest(points, centers)
+        if np.array_equal(nearest, labels):
+            break
+        labels = nearest
+    else:
+        labels = _fill_empty(points, labels, k)
+        centers = _means(points, labels, k)
+    order = np.argsort(-np.bincount(labels), kind="stable")
     rank = np.empty(k, dtype=np.int32)
     rank[order] = np.arange(k)
-    return rank[kmeans.labels_], float(kmeans.inertia_), kmeans.cluster_centers_[order]
+    return rank[labels], float(_squares(points, centers[labels]).sum()), centers[order]
+
+
+def _fill_empty(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """Give each empty cluster the point that is farthest from its centre, as scikit-learn does."""
+    sizes = np.bincount(labels, minlength=k)
+    if sizes.all():
+        return labels
+    labels = labels.copy()
+    squares = _squares(points, _means(points, labels, k)[labels])
+    for cluster in np.flatnonzero(sizes == 0):
+        farthest = np.where(sizes[labels] > 1, squares, -1).argmax()
+        sizes[labels[farthest]] -= 1
+        labels[farthest], sizes[cluster] = cluster, 1
+        squares = np.minimum(squares, _squares(points, points[farthest]))  # its duplicates are no candidates now
+    return labels
+
+
+def _means(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    """The mean of each cluster, 0 for an empty one."""
+    n = len(points)
+    members = csr_array((np.ones(n, dtype=points.dtype), (labels, np.arange(n))), shape=(k, n))
+    sizes = np.bincount(labels, minlength=k).clip(1).astype(points.dtype)
+    return (members @ points) / sizes[:, np.newaxis]
+
+
+def _nearest(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """The nearest centre of each point, from |c|^2 / 2 - xc, which is least for the same c as |x - c|^2."""
+    half_squares = (centers**2).sum(axis=1) / 2
+    labels = np.empty(len(points), dtype=np.int32)
+    for rows in gen_batches(len(points), _BATCH):
+        labels[rows] = (half_squares - points[rows] @ centers.T).argmin(axis=1)
+    return labels
+
+
+def _squares(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
+    """The squared distance of each point to its row of centres, or to the one there is."""
+    difference = points - centers
+    return np.einsum("ij,ij->i", difference, difference)
