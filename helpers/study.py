@@ -56,9 +56,9 @@ K_VALUES = range(2, 17)
 RANDOM_STATES = range(5)
 N_INIT = 5
 # Of the references and subsamples, which are many.
-N_INIT_REFERENCES = 2
-N_REFERENCES = 10
-N_SUBSAMPLES = 10
+N_INIT_REFERENCES = 1
+N_REFERENCES = 8
+N_SUBSAMPLES = 8
 
 
 @dataclass(frozen=True)
