@@ -107,12 +107,11 @@ def verdict(table: pd.DataFrame) -> Verdict:
     a few outliers cut off a cloud make a high score and a low macro, and stability because a cloud that is curved or
     skewed can beat its nulls wherever it is cut. If no k shows structure there is no clear k. Among those that do, the
     k within `ERRORS` paired standard errors of their best (or within `NEARBY` of what the best has beyond its null, for
-    with many samples the errors vanish), by score and by macro alike, are the shortlist; one alone is
-    the answer if the score prefers it, too, and it is called the best candidate only where `CLEAR_SHARE` is not
-    reached. The gap statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that
-    touch. The elbow, the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote.
-    Where the table has no nulls, Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many
-    dimensions.
+    with many samples the errors vanish), by score and by macro alike, are the shortlist; one alone is the answer if the
+    score prefers it, too, and it is called the best candidate only where `CLEAR_SHARE` is not reached. The gap
+    statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that touch. The elbow,
+    the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote. Where the table
+    has no nulls, Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many dimensions.
 
     Parameters
     ----------
@@ -205,7 +204,11 @@ def _conclusion(n_clusters: int | None, shortlist: list[int], scored: pd.DataFra
         )
     if shortlist:
         return f"No single k, but a shortlist by score and mean over clusters together: k = {_listed(shortlist)}."
-    return "No clear k: the score and the mean over clusters prefer different k by more than sampling error."
+    best = [int(scored.loc[found["structured"], name].idxmax()) for name in ("score", "macro")]
+    return (
+        f"No clear k: the score and the mean over clusters prefer different k, {_listed(best)}, by more than sampling "
+        f"error."
+    )
 
 
 def _is_clear(k: int, scored: pd.DataFrame, found: pd.DataFrame) -> bool:

@@ -11,7 +11,7 @@ from sklearn.metrics import silhouette_score
 from benchmarks.gap import MODELS
 from helpers.cache import cached
 from helpers.criteria import gap_statistic, null_silhouettes, silhouette_ceiling, stability
-from helpers.references import _principal_cloud
+from helpers.references import _Cloud, _generators, _principal_cloud
 from helpers.sweep import sweep_kmeans
 
 RNG = np.random.default_rng
@@ -50,7 +50,9 @@ def test_gap_is_what_its_formula_says():
     # The variance of a uniform variable is the square of its width over 12.
     assert table.loc[1, "expected"] == pytest.approx(np.log(400 * (np.ptp(X, axis=0) ** 2 / 12).sum()), abs=0.02)
     np.testing.assert_allclose(table["gap"], table["expected"] - table["log_w"])
-    assert (table["s"] > 0).all()
+    boxes = [_Cloud(X.astype(np.float32), np.zeros(2)).draw("uniform", rng) for rng in _generators(0, 40)]
+    logs = [np.log(((box - box.mean(axis=0)) ** 2).sum()) for box in boxes]
+    assert table.loc[1, "s"] == pytest.approx(np.std(logs) * np.sqrt(1 + 1 / 40), rel=1e-3)
 
 
 def test_gap_rule():

@@ -178,7 +178,7 @@ HIGH = [0.4, 0.8, 0.5]
             "k = 3, agrees with theirs by an adjusted Rand index of 0.70",
         ),
         (HIGH, HIGH, {"spread": 0.4}, None, "is found again in subsamples"),
-        ([0.4, 0.8, 0.5], [0.4, 0.5, 0.8], {}, None, "prefer different k by more than sampling error"),
+        ([0.4, 0.8, 0.5], [0.4, 0.5, 0.8], {}, None, "prefer different k, 3 and 4, by more than sampling error"),
         ([0.4, 0.8, 0.79], [0.4, 0.5, 0.8], {}, None, "k = 4 is the one compromise"),
         (HIGH, HIGH, {"stability": [0.95, 0.2, 0.95]}, 4, "The best candidate is k = 4"),
     ],
