@@ -1,16 +1,19 @@
 """Rebuild the study "Which metric?": ask every criterion about every problem, for each seed, and store the answers.
 
-python -m benchmarks.study
+python -m benchmarks.study            all seeds
+python -m benchmarks.study 1          the first so many of them
+python -m benchmarks.study show       print the tables of the stored study
 
-What was computed before is taken from _build/study, so it can be stopped and resumed.
-
-Problems made from images that are not on this machine are left out, and named; see `helpers.problems`.
+What was computed before is taken from _build/study, so it can be stopped and resumed. Problems made from images that
+are not on this machine are left out, and named; see `helpers.problems`.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -60,12 +63,14 @@ def answer(name: str, random_state: int) -> pd.DataFrame:
     return answer_problem(PROBLEMS[name], random_state, cache_dir=CACHE)
 
 
-def ask_all(problems: list[Problem]) -> pd.DataFrame:
+def ask_all(problems: list[Problem], random_states: Sequence[int]) -> pd.DataFrame:
     """The answers to all problems; processes in parallel, one thread each."""
     # By name, since a recipe may hold functions that cannot be sent to a process.
-    tasks = [(problem.name, seed) for problem in problems for seed in RANDOM_STATES]
+    tasks = [(problem.name, seed) for seed in random_states for problem in problems]
     answers = Parallel(n_jobs=-1, return_as="generator")(delayed(answer)(*task) for task in tasks)
-    return pd.concat(tqdm(answers, total=len(tasks), desc="study", unit="problem"), ignore_index=True)
+    table = pd.concat(tqdm(answers, total=len(tasks), desc="study", unit="problem"), ignore_index=True)
+    table["problem"] = pd.Categorical(table["problem"], [problem.name for problem in problems])
+    return table.sort_values(["problem", "random_state"], kind="stable")
 
 
 def describe(problem: Problem) -> dict:
@@ -85,7 +90,7 @@ def write_study(answers: pd.DataFrame, problems: list[Problem], folder: Path = R
     """Write ``study.csv``, the answers, and ``study.json``, the problems and where the answers come from."""
     settings = {
         "k_values": [K_VALUES.start, K_VALUES.stop - 1],
-        "random_states": list(RANDOM_STATES),
+        "random_states": sorted(int(seed) for seed in answers["random_state"].unique()),
         "n_init": N_INIT,
         "n_init_references": N_INIT_REFERENCES,
         "n_references": N_REFERENCES,
@@ -119,6 +124,8 @@ def print_study(study: Study) -> None:
 
 
 if __name__ == "__main__":
-    problems = [problem for problem in PROBLEMS.values() if available(problem)]
-    write_study(ask_all(problems), problems)
+    if sys.argv[1:] != ["show"]:
+        random_states = RANDOM_STATES[: int(sys.argv[1])] if sys.argv[1:] else RANDOM_STATES
+        problems = [problem for problem in PROBLEMS.values() if available(problem)]
+        write_study(ask_all(problems, random_states), problems)
     print_study(read_study())

@@ -55,6 +55,11 @@ class Problem:
     needs: str = ""
 
     @property
+    def real(self) -> bool:
+        """Whether the points were measured, and not drawn from a distribution."""
+        return self.family in ("iris and digits", "wine and cancer", "embeddings")
+
+    @property
     def held_out(self) -> bool:
         """Whether the rule of the verdict was made without it."""
         return self.family not in TUNING

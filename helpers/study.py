@@ -19,7 +19,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from .cache import cached
 from .criteria import compare_criteria, validity_indices
 from .parameters import ROOT
-from .problems import NOISE, Problem
+from .problems import NOISE, PROBLEMS, Problem
 from .reduction import fit_pca
 from .references import (
     GAP_REFERENCES,
@@ -231,8 +231,8 @@ def judge_answers(study: Study) -> pd.DataFrame:
     rows["abstained"] = rows["k"].fillna(1) == 1
     right = (rows["k"] == rows["n_clusters"]).fillna(False).where(rows["structured"], rows["abstained"])
     rows["right"] = right.astype("boolean").where(rows["n_clusters"].notna())
-    named = rows["k"].where(rows["structured"] & ~rows["abstained"]).astype("Float64")
-    rows["off"] = np.log2(named / rows["n_clusters"])
+    named = rows["k"].where(rows["structured"] & ~rows["abstained"])
+    rows["off"] = np.log2((named / rows["n_clusters"]).to_numpy(dtype=float, na_value=np.nan))
     best = rows[rows["criterion"] == BEST].set_index(["problem", "random_state"])["ami"].rename("best_ami")
     rows = rows.join(best, on=["problem", "random_state"])
     rows["loss"] = (rows["best_ami"] - rows["ami"]).where(rows["structured"])
@@ -251,10 +251,10 @@ def summarise_answers(judged: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row for each criterion: ``right``, over all problems; ``exact``, the share of structured problems whose k it
-        names; ``abstained``, the share of those where it names none; ``distance``, the median distance of k to the true k where it
-        names one; ``off``, the mean log2(k / true k) there; ``loss``, the mean loss of AMI, with an abstention counted
-        as one single cluster; ``loss_answered``, without abstentions; and ``false_alarms``, the share of structureless
-        problems for which it names a k.
+        names; ``abstained``, the share of those where it names none; ``distance``, the median of |k - true k| where
+        it names one, and ``off``, the mean of log2(k / true k); ``loss``, the mean loss of AMI, with an abstention
+        counted as one single cluster, and ``loss_answered``, without abstentions; ``false_alarms``, the share of
+        structureless problems for which it names a k.
     """
     groups = judged.groupby("criterion", sort=False)
     rows = {criterion: _summary(group) for criterion, group in groups}
@@ -311,6 +311,18 @@ def compare_losses(judged: pd.DataFrame, criterion: str, *, n_draws: int = 2000,
     return pd.DataFrame(columns).rename_axis("criterion")
 
 
-def lost_by_family(judged: pd.DataFrame, criteria: Sequence[str], value: str) -> pd.DataFrame:
-    """The mean of a column of `judge_answers`, a row for each family and a column for each criterion."""
-    return judged.pivot_table(value, "family", "criterion", sort=False)[list(criteria)]
+def mean_by_family(judged: pd.DataFrame, value: str) -> pd.DataFrame:
+    """The mean of a column of `judge_answers`, a row for each family and a column for each of `CRITERIA`."""
+    table = judged.assign(**{value: judged[value].astype(float)}).pivot_table(value, "family", "criterion", sort=False)
+    return table[[name for name in CRITERIA if name in table]].rename(columns=CRITERIA)
+
+
+def worst_answer(judged: pd.DataFrame, criterion: str, *, n_features: int = 5) -> pd.Series:
+    """The row in which a criterion names a k and loses most, of synthetic problems with few features, to be drawn.
+
+    Of equal losses it is the one whose k is farthest from the truth; where nothing is lost, a false alarm.
+    """
+    rows = judged[(judged["criterion"] == criterion) & ~judged["abstained"] & (judged["d"] <= n_features)]
+    rows = rows[[not PROBLEMS[name].real for name in rows["problem"]]]
+    order = rows.assign(distance=rows["off"].abs().fillna(0)).sort_values(["loss", "distance"], ascending=False)
+    return order.iloc[0]
