@@ -326,3 +326,77 @@ def worst_answer(judged: pd.DataFrame, criterion: str, *, n_features: int = 5) -
     rows = rows[[not PROBLEMS[name].real for name in rows["problem"]]]
     order = rows.assign(distance=rows["off"].abs().fillna(0)).sort_values(["loss", "distance"], ascending=False)
     return order.iloc[0]
+
+
+def study_sentences(judged: pd.DataFrame) -> dict[str, str]:
+    """What the study says, in sentences made from its table, by topic.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From `judge_answers`; the sentences are about the problems held out, but for those on false alarms.
+    """
+    held_out = judged[judged["held_out"]]
+    summary = summarise_answers(held_out)
+    single = summary.drop(index=["verdict", FORCED, BEST])
+    return {
+        "loss": _loss_sentence(held_out, summary, single),
+        "exact": _most_sentence(
+            "The true k is named most often by", single["exact"], summary.loc["verdict", "exact"], "the verdict"
+        ),
+        "right": _most_sentence(
+            "If it also counts as right to name no k where there is no structure, the most often right is",
+            single["right"],
+            summary.loc["verdict", "right"],
+            "the verdict",
+        ),
+        "abstained": _abstained_sentence(held_out, summary),
+        "false_alarms": _alarm_sentence(judged),
+    }
+
+
+def _loss_sentence(held_out: pd.DataFrame, summary: pd.DataFrame, single: pd.DataFrame) -> str:
+    best, forced = single["loss"].idxmin(), summary.loc[FORCED, "loss"]
+    against = compare_losses(held_out, FORCED).loc[single.index]
+    beaten, surely = int((against["difference"] > 0).sum()), int((against["low"] > 0).sum())
+    return (
+        f"Of the single criteria, {_name(best)} loses least, {single.loc[best, 'loss']:.3f} on average over the "
+        f"problems held out; the verdict, where it must name a k, loses {forced:.3f}. That is less than {beaten} of the "
+        f"{len(single)} single criteria lose, and for {surely} of them the difference is larger than the choice of "
+        f"problems explains."
+    )
+
+
+def _most_sentence(start: str, shares: pd.Series, own: float, owner: str) -> str:
+    best = shares.idxmax()
+    order = "more often" if own > shares[best] else "as often" if own == shares[best] else "less often"
+    return f"{start} {_name(best)}, in {shares[best]:.0%} of those held out; {owner} is {order} right, in {own:.0%}."
+
+
+def _abstained_sentence(held_out: pd.DataFrame, summary: pd.DataFrame) -> str:
+    rows = held_out[(held_out["criterion"] == "verdict") & held_out["structured"] & held_out["abstained"]]
+    if rows.empty:
+        return "The verdict names a k for every problem held out that has structure."
+    return (
+        f"The verdict says that there is no clear k for {summary.loc['verdict', 'abstained']:.0%} of the problems held "
+        f"out that have structure (in {', '.join(sorted(set(rows['problem'])))}). If that is counted as putting all "
+        f"points in one cluster, it loses {summary.loc['verdict', 'loss']:.3f}; where it does name a k, "
+        f"{summary.loc['verdict', 'loss_answered']:.3f}."
+    )
+
+
+def _alarm_sentence(judged: pd.DataFrame) -> str:
+    alarms = summarise_answers(judged)["false_alarms"].drop(index=[FORCED, BEST])
+    always = [_name(name) for name in alarms.index[alarms == 1]]
+    fewest = [_name(name) for name in alarms.index[alarms == alarms.min()]]
+    rows = judged[(judged["criterion"] == "verdict") & ~judged["structured"] & ~judged["abstained"]]
+    where = f", in {', '.join(sorted(set(rows['problem'])))}" if len(rows) else ""
+    return (
+        f"Where there is no structure, {len(always)} of the {len(alarms)} always name a k all the same: "
+        f"{', '.join(always)}. The verdict does so in {alarms['verdict']:.0%} of the cases{where}; the fewest false "
+        f"alarms, {alarms.min():.0%}, are those of {' and '.join(fewest)}."
+    )
+
+
+def _name(criterion: str) -> str:
+    return f"“{CRITERIA[criterion]}”"
