@@ -318,14 +318,17 @@ def mean_by_family(judged: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def worst_answer(judged: pd.DataFrame, criterion: str, *, n_features: int = 5) -> pd.Series:
-    """The row in which a criterion names a k and loses most, of synthetic problems with few features, to be drawn.
+    """The answer of a criterion that loses most beyond what the others lose on the same points on average.
 
-    Of equal losses it is the one whose k is farthest from the truth; where nothing is lost, a false alarm.
+    Of synthetic problems with structure and few features, which can be drawn, and for which it names a k.
     """
-    rows = judged[(judged["criterion"] == criterion) & ~judged["abstained"] & (judged["d"] <= n_features)]
-    rows = rows[[not PROBLEMS[name].real for name in rows["problem"]]]
-    order = rows.assign(distance=rows["off"].abs().fillna(0)).sort_values(["loss", "distance"], ascending=False)
-    return order.iloc[0]
+    others = judged["criterion"].isin(CRITERIA) & (judged["criterion"] != criterion)
+    usual = judged[others].groupby(["problem", "random_state"])["loss"].mean().rename("usual")
+    rows = judged[(judged["criterion"] == criterion) & judged["structured"] & ~judged["abstained"]]
+    synthetic = [not PROBLEMS[name].real for name in rows["problem"]]
+    rows = rows[np.array(synthetic) & (rows["d"] <= n_features)]
+    rows = rows.join(usual, on=["problem", "random_state"])
+    return rows.loc[(rows["loss"] - rows["usual"]).idxmax()]
 
 
 def study_sentences(judged: pd.DataFrame) -> dict[str, str]:
@@ -334,7 +337,7 @@ def study_sentences(judged: pd.DataFrame) -> dict[str, str]:
     Parameters
     ----------
     judged : DataFrame
-        From `judge_answers`; the sentences are about the problems held out, but for those on false alarms.
+        From `judge_answers`; the sentences are about the problems held out, but for those on false alarms, which are about all of them, too.
     """
     held_out = judged[judged["held_out"]]
     summary = summarise_answers(held_out)
@@ -361,8 +364,8 @@ def _loss_sentence(held_out: pd.DataFrame, summary: pd.DataFrame, single: pd.Dat
     beaten, surely = int((against["difference"] > 0).sum()), int((against["low"] > 0).sum())
     return (
         f"Of the single criteria, {_name(best)} loses least, {single.loc[best, 'loss']:.3f} on average over the "
-        f"problems held out; the verdict, where it must name a k, loses {forced:.3f}. That is less than {beaten} of the "
-        f"{len(single)} single criteria lose, and for {surely} of them the difference is larger than the choice of "
+        f"problems held out; the verdict, where it must name a k, loses {forced:.3f}. That is less than {beaten} of "
+        f"the {len(single)} single criteria lose, and for {surely} of them the difference is larger than the choice of "
         f"problems explains."
     )
 
@@ -386,15 +389,19 @@ def _abstained_sentence(held_out: pd.DataFrame, summary: pd.DataFrame) -> str:
 
 
 def _alarm_sentence(judged: pd.DataFrame) -> str:
-    alarms = summarise_answers(judged)["false_alarms"].drop(index=[FORCED, BEST])
+    alarms, held_out = (
+        summarise_answers(part)["false_alarms"].drop(index=[FORCED, BEST])
+        for part in (judged, judged[judged["held_out"]])
+    )
     always = [_name(name) for name in alarms.index[alarms == 1]]
-    fewest = [_name(name) for name in alarms.index[alarms == alarms.min()]]
+    fewest = [_name(name) for name in held_out.index[held_out == held_out.min()]]
     rows = judged[(judged["criterion"] == "verdict") & ~judged["structured"] & ~judged["abstained"]]
-    where = f", in {', '.join(sorted(set(rows['problem'])))}" if len(rows) else ""
+    where = f" ({', '.join(sorted(set(rows['problem'])))})" if len(rows) else ""
     return (
         f"Where there is no structure, {len(always)} of the {len(alarms)} always name a k all the same: "
-        f"{', '.join(always)}. The verdict does so in {alarms['verdict']:.0%} of the cases{where}; the fewest false "
-        f"alarms, {alarms.min():.0%}, are those of {' and '.join(fewest)}."
+        f"{', '.join(always)}. The verdict does so in {alarms['verdict']:.0%} of all cases{where} and in "
+        f"{held_out['verdict']:.0%} of those held out, where the fewest false alarms, {held_out.min():.0%}, are those "
+        f"of {' and '.join(fewest)}."
     )
 
 
