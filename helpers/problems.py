@@ -213,7 +213,7 @@ def wordnet_kind(name: str, label: str) -> str:
 CIFAR, IMAGENET = "folder:../shared/data/cifar10-sample", "folder:../shared/data/imagenet-sample"
 
 
-def _synthetic() -> list[Problem]:
+def _round() -> list[Problem]:
     groups = gaussian_groups
     equal = [(k, [480 // k] * k) for k in (2, 3, 5, 8, 12)]
     return [
@@ -233,17 +233,22 @@ def _synthetic() -> list[Problem]:
             Problem(f"{share:.0%} noise", "noise points", 4, partial(noisy_groups, share=share))
             for share in (0.05, 0.15, 0.3)
         ),
+    ]
+
+
+def _other() -> list[Problem]:
+    return [
         Problem(
             "spreads 1 to 3",
             "unequal spread",
             3,
-            partial(groups, sizes=[160] * 3, d=4, distance=10, spreads=[1, 2, 3]),
+            partial(gaussian_groups, sizes=[160] * 3, d=4, distance=10, spreads=[1, 2, 3]),
         ),
         Problem(
             "spreads 1 to 5",
             "unequal spread",
             5,
-            partial(groups, sizes=[96] * 5, d=8, distance=16, spreads=[1, 2, 3, 4, 5]),
+            partial(gaussian_groups, sizes=[96] * 5, d=8, distance=16, spreads=[1, 2, 3, 4, 5]),
         ),
         Problem("stretched 3 times", "elongated", 4, partial(stretched_groups, k=4, d=3, distance=9, stretch=3)),
         Problem("stretched 5 times", "elongated", 3, partial(stretched_groups, k=3, d=8, distance=12, stretch=5)),
@@ -316,5 +321,5 @@ def _real() -> list[Problem]:
 
 
 PROBLEMS: dict[str, Problem] = {
-    problem.name: problem for problem in [*_synthetic(), *_structureless(), *_curved(), *_real()]
+    problem.name: problem for problem in [*_round(), *_other(), *_structureless(), *_curved(), *_real()]
 }

@@ -337,7 +337,7 @@ def study_sentences(judged: pd.DataFrame) -> dict[str, str]:
     Parameters
     ----------
     judged : DataFrame
-        From `judge_answers`; the sentences are about the problems held out, but for those on false alarms, which are about all of them, too.
+        From `judge_answers`. The sentences are about the problems held out; that on false alarms is about all, too.
     """
     held_out = judged[judged["held_out"]]
     summary = summarise_answers(held_out)
