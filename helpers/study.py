@@ -251,10 +251,10 @@ def summarise_answers(judged: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         A row for each criterion: ``right``, over all problems; ``exact``, the share of structured problems whose k it
-        names; ``abstained``, the share of those where it names none; ``distance``, the median of |k - true k| where
-        it names one, and ``off``, the mean of log2(k / true k); ``loss``, the mean loss of AMI, with an abstention
-        counted as one single cluster, and ``loss_answered``, without abstentions; ``false_alarms``, the share of
-        structureless problems for which it names a k.
+        names; ``abstained``, the share of those where it names none; ``distance``, the median distance from k to the
+        true k where it names one, and ``off``, the mean of log2(k / true k); ``loss``, the mean loss of AMI, with an
+        abstention counted as one single cluster, and ``loss_answered``, without abstentions; ``false_alarms``, the
+        share of structureless problems for which it names a k.
     """
     groups = judged.groupby("criterion", sort=False)
     rows = {criterion: _summary(group) for criterion, group in groups}
