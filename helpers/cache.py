@@ -45,6 +45,8 @@ ROAD = (
     "curves",
     "verdict",
     "criteria",
+    "problems",
+    "study",
     "plots",
     "explorer",
     "notebooks",

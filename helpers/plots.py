@@ -300,6 +300,55 @@ def plot_timings(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_heatmap(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """A table of numbers between 0 and 1 as colours, each with its number; grey where there is none."""
+    ax = plt.subplots(figsize=(9.6, 0.36 * len(table) + 2))[1] if ax is None else ax
+    ax.set_facecolor("#dddddd")
+    sns.heatmap(
+        table, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", annot_kws={"fontsize": "x-small"},
+        cbar_kws={"label": label}, ax=ax,
+    )  # fmt: skip
+    ax.set(xlabel="criterion", ylabel=table.index.name)
+    ax.tick_params(axis="x", rotation=60)
+    plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
+    return ax
+
+
+def plot_losses(losses: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """A column of losses for each criterion: every one as a dot, their mean as a bar; the smallest mean on top."""
+    ax = plt.subplots(figsize=(7.2, 0.36 * losses.shape[1] + 1))[1] if ax is None else ax
+    order = losses.mean().sort_values().index
+    long = losses[order].melt(var_name="criterion", value_name="loss")
+    sns.barplot(long, x="loss", y="criterion", color="#9ec9e2", errorbar=None, ax=ax)
+    sns.stripplot(long, x="loss", y="criterion", color=GAIN, size=3, alpha=0.5, jitter=0.3, ax=ax)
+    ax.set(xlabel=label, ylabel="")
+    return ax
+
+
+def plot_shares(shares: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """Up to three shares side by side, a row of the table and a group of bars for each criterion."""
+    ax = plt.subplots(figsize=(7.2, 0.42 * len(shares) + 1.2))[1] if ax is None else ax
+    shares[::-1].plot.barh(ax=ax, color=[LOSS, GAIN, OTHER][: shares.shape[1]], width=0.8, linewidth=0)
+    ax.set(xlabel=label, ylabel="", xlim=(0, 1))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.grid(False, axis="y")
+    return ax
+
+
+def plot_clusterings(points: Sequence[np.ndarray], labels: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
+    """Clusterings of points (n, 2) side by side, each under its title, three in a row."""
+    n_rows = -(-len(points) // 3)
+    figure, axes = plt.subplots(n_rows, 3, figsize=(8.4, 2.7 * n_rows), squeeze=False, layout="constrained")
+    for ax in axes.flat:
+        ax.set_axis_off()
+    for ax, those, clusters, title in zip(axes.flat, points, labels, titles):
+        colors = np.array(cluster_colors(int(clusters.max()) + 1))
+        ax.scatter(those[:, 0], those[:, 1], s=6, c=colors[clusters], linewidth=0)
+        ax.set_title(title, fontsize="small")
+        ax.set_aspect("equal", adjustable="datalim")
+    return figure
+
+
 def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns: int = 6) -> Figure:
     """Images in a grid, each under its title."""
     n_columns = min(n_columns, max(len(images), 1))

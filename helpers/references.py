@@ -54,14 +54,19 @@ class GapStatistic:
     @property
     def n_clusters(self) -> int | None:
         """The smallest k whose gap is at least that of k + 1 less its s; None where no k tried is."""
-        gap = self.expected - self.log_w
-        reached = gap[:-1] >= gap[1:] - self.s[1:]
-        return int(self.k_values[reached.argmax()]) if reached.any() else None
+        columns = self.table()
+        return gap_choice(columns["gap"], columns["s"])
 
     def table(self) -> pd.DataFrame:
         """A row for each k: ``log_w``, ``expected``, their difference ``gap``, and ``s``."""
         columns = {"log_w": self.log_w, "expected": self.expected, "gap": self.expected - self.log_w, "s": self.s}
         return pd.DataFrame(columns, index=pd.Index(self.k_values, name="n_clusters"))
+
+
+def gap_choice(gap: pd.Series, s: pd.Series) -> int | None:
+    """The smallest k whose gap is at least that of k + 1 less its s, from columns indexed by k; None where none is."""
+    reached = gap.to_numpy()[:-1] >= (gap - s).to_numpy()[1:]
+    return int(gap.index[reached.argmax()]) if reached.any() else None
 
 
 @dataclass(frozen=True)

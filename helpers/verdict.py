@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
+from .references import gap_choice
 
 # The criteria that have a largest value, and how the sentences call them.
 CRITERIA = {
@@ -48,9 +49,11 @@ class Verdict:
     Attributes
     ----------
     n_clusters : int or None
-        The k that stands out, or None for "no clear k".
+        The k that is named, or None for "no clear k".
+    candidate : int
+        The k to take where one has to be taken; `n_clusters`, if that is one.
     shortlist : list of int
-        The structured k near the best of them, by score and by macro alike.
+        `n_clusters` and the structured k near the best of them by score and by macro alike.
     preferred : dict of str to int or None
         The k that each criterion prefers; ``gap`` may say 1, and is there only if the table has gaps.
     sentences : dict of str to str
@@ -58,6 +61,7 @@ class Verdict:
     """
 
     n_clusters: int | None
+    candidate: int
     shortlist: list[int]
     preferred: dict[str, int | None]
     sentences: dict[str, str]
@@ -76,9 +80,10 @@ def structure_table(table: pd.DataFrame) -> pd.DataFrame:
     DataFrame
         Indexed as `table`, without k = 1. ``share``: how far score and macro, whichever is behind, are on the way from
         the mean of their nulls to the ceiling (to 1 where the table has no ceiling). ``above``: whether both exceed
-        the 95% quantile of their nulls. ``stable``: whether the stability less its spread reaches `STABLE` (True where
-        the table has none). ``structured``: above, stable, and share at least `SHARE`. Without nulls, Kaufman and
-        Rousseeuw's lowest band stands in for them, and ``share`` is missing.
+        the 95% quantile of their nulls. ``whole``: whether every cluster has a positive mean silhouette, which one of
+        a single sample has not. ``stable``: whether the stability less its spread reaches `STABLE`. ``structured``:
+        above, whole, stable, and share at least `SHARE`. What the table does not tell is taken to be met; without
+        nulls, Kaufman and Rousseeuw's lowest band stands in for them, and ``share`` is missing.
     """
     table = _scored(table)
     if "null_score" in table:
@@ -91,26 +96,32 @@ def structure_table(table: pd.DataFrame) -> pd.DataFrame:
         enough = table["score"].max() > BANDS[0][0]
         parts = {"share": float("nan"), "above": enough}
     stable = _worse_stability(table) >= STABLE if "stability" in table else True
-    found = pd.DataFrame(parts, index=table.index).assign(stable=stable)
-    return found.assign(structured=found["above"] & found["stable"] & enough)
+    whole = table["worst_mean"] > 0 if "worst_mean" in table else True
+    found = pd.DataFrame(parts, index=table.index).assign(whole=whole, stable=stable)
+    return found.assign(structured=found["above"] & found["whole"] & found["stable"] & enough)
 
 
 def verdict(table: pd.DataFrame) -> Verdict:
     """Say in sentences what the criteria say together.
 
-    The rule. A k shows structure if three things hold: its score and its mean over clusters (macro) both exceed the
+    The rule. A k shows structure if four things hold: its score and its mean over clusters (macro) both exceed the
     95% quantile over structureless clouds of the same shape, be they uniform, Gaussian or heavy-tailed; both are
     `SHARE` or more of the way from the mean of those to the ceiling that the samples allow, for with many samples the
-    slightest departure from a null exceeds it; and the clustering is found again in subsamples, where its adjusted
-    Rand index is `STABLE` or more even one standard deviation below its mean. Macro is asked beside the score because
+    slightest departure from a null exceeds it; every cluster has a positive mean silhouette, which an outlier that
+    makes a cluster of its own has not; and the clustering is found again in subsamples, where its adjusted Rand index
+    is `STABLE` or more even one standard deviation below its mean. Macro is asked beside the score because
     a few outliers cut off a cloud make a high score and a low macro, and stability because a cloud that is curved or
-    skewed can beat its nulls wherever it is cut. If no k shows structure there is no clear k. Among those that do, the
-    k within `ERRORS` paired standard errors of their best (or within `NEARBY` of what the best has beyond its null, for
-    with many samples the errors vanish), by score and by macro alike, are the shortlist; one alone is the answer if the
-    score prefers it, too, and it is called the best candidate only where `CLEAR_SHARE` is not reached. The gap
-    statistic may say 1, which is told as a doubt and vetoes nothing, for it overlooks clusters that touch. The elbow,
-    the share of positive samples, Calinski-Harabasz and Davies-Bouldin are reported and do not vote. Where the table
-    has no nulls, Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many dimensions.
+    skewed can beat its nulls wherever it is cut. If no k shows structure there is no clear k. Those that do are ranked
+    three times, by three that err in different ways: the score beyond its null, Davies-Bouldin, and the worse
+    stability; the k of the least mean rank is named, of equals the smallest. It is the answer if it alone is near the
+    best by score and macro and its share reaches `CLEAR_SHARE`, and else the best candidate; near are the k within
+    `ERRORS` paired standard errors of the best (or within `NEARBY` of what the best has beyond its null, for with many
+    samples the errors vanish), and with those near by both it makes the shortlist. The gap statistic may say 1, which
+    is told as a doubt and vetoes nothing, for it overlooks clusters that touch. The elbow, the share of positive
+    samples and Calinski-Harabasz are reported and do not vote. What the table lacks does not vote; without nulls,
+    Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many dimensions.
+
+    The rule was made on a part of the problems of `helpers.problems` and is held against all of them in the study.
 
     Parameters
     ----------
@@ -124,13 +135,16 @@ def verdict(table: pd.DataFrame) -> Verdict:
     scored, found = _scored(table), structure_table(table)
     structured = scored[found["structured"]]
     by_score, by_macro = _near(structured, "score"), _near(structured, "macro")
-    shortlist = [k for k in by_score if k in by_macro]
-    best = None if structured.empty else structured["score"].idxmax()
-    n_clusters = shortlist[0] if shortlist == [best] and len(scored) > 1 else None
+    near = [k for k in by_score if k in by_macro]
+    candidate = int(mean_ranks(scored if structured.empty else structured).idxmin())
+    n_clusters = None if structured.empty or len(scored) == 1 else candidate
+    shortlist = sorted({candidate, *near}) if n_clusters is not None else []
     elbows = [by_end(list(scored.index), list(scored["inertia"])) for by_end in (elbow_by_k_max, elbow_by_k_min)]
-    preferred = _preferred(scored, elbows[0]) | ({"gap": _gap_choice(table)} if "gap" in table else {})
+    preferred = _preferred(scored, elbows[0]) | (
+        {"gap": gap_choice(table["gap"], table["s"])} if "gap" in table else {}
+    )
     sentences = {
-        "conclusion": _conclusion(n_clusters, shortlist, scored, found),
+        "conclusion": _conclusion(n_clusters, near, scored, found),
         "strength": _strength(scored, found),
         "preferences": _preferences(scored, preferred),
         "elbow": elbow_sentence(*elbows),
@@ -138,7 +152,25 @@ def verdict(table: pd.DataFrame) -> Verdict:
         "disagreement": _step_sentence(scored),
     }
     sentences |= _optional_sentences(table, scored, preferred)
-    return Verdict(n_clusters, shortlist, preferred, sentences)
+    return Verdict(n_clusters, candidate, shortlist, preferred, sentences)
+
+
+def _votes(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """What ranks the k, by how the sentences call it; the larger the better."""
+    votes = {"the score": table["score"]}
+    if "null_score" in table:
+        votes = {"the score beyond structureless data": table["score"] - table["null_score"]}
+    if "davies_bouldin" in table:
+        votes["Davies-Bouldin"] = -table["davies_bouldin"]
+    if "stability" in table:
+        votes["stability"] = _worse_stability(table)
+    return votes
+
+
+def mean_ranks(table: pd.DataFrame) -> pd.Series:
+    """The mean rank of each k over the criteria that vote in `verdict`; 1 is the best, and equals share the better."""
+    ranks = [votes.rank(ascending=False, method="min") for votes in _votes(_scored(table)).values()]
+    return pd.concat(ranks, axis=1).mean(axis=1)
 
 
 def _scored(table: pd.DataFrame) -> pd.DataFrame:
@@ -164,13 +196,6 @@ def _near(table: pd.DataFrame, value: str) -> list[int]:
     return [int(k) for k in table.index[table[value] >= table.loc[best, value] - margin]]
 
 
-def _gap_choice(table: pd.DataFrame) -> int | None:
-    """The smallest k whose gap is at least that of k + 1 less its s, as in `GapStatistic.n_clusters`."""
-    gaps = table[["gap", "s"]].dropna()
-    reached = gaps["gap"].to_numpy()[:-1] >= (gaps["gap"] - gaps["s"]).to_numpy()[1:]
-    return int(gaps.index[reached.argmax()]) if reached.any() else None
-
-
 def _preferred(scored: pd.DataFrame, elbows: pd.Series) -> dict[str, int | None]:
     elbow = None if elbows.empty or pd.isna(elbows.iloc[-1]) else int(elbows.iloc[-1])
     return {"elbow": elbow} | {name: int(scored[name].idxmax()) for name in CRITERIA}
@@ -179,40 +204,37 @@ def _preferred(scored: pd.DataFrame, elbows: pd.Series) -> dict[str, int | None]
 # --- sentences --------------------------------------------------------------------------------------------------------
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _listed(numbers: Sequence[int] | Sequence[str]) -> str:
     words = [str(number) for number in numbers]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-def _conclusion(n_clusters: int | None, shortlist: list[int], scored: pd.DataFrame, found: pd.DataFrame) -> str:
+def _conclusion(n_clusters: int | None, near: list[int], scored: pd.DataFrame, found: pd.DataFrame) -> str:
     if len(scored) == 1:
         return f"No k is preferred: k = {scored.index[0]} is the only one that was tried."
-    if not found["structured"].any():
+    if n_clusters is None:
         return f"No clear k: {_why_none(scored, found)}."
-    if n_clusters is not None and _is_clear(n_clusters, scored, found):
+    if near == [n_clusters] and _is_clear(n_clusters, scored, found):
         return (
             f"The answer is k = {n_clusters}: it alone is within sampling error of the best both by the score and by "
             f"the mean over clusters."
         )
-    if n_clusters is not None and "null_score" in scored:
+    said = f"The best candidate is k = {n_clusters}"
+    others = [k for k in near if k != n_clusters]
+    if n_clusters not in near:
+        best = [int(scored.loc[found["structured"], name].idxmax()) for name in ("score", "macro")]
         return (
-            f"The best candidate is k = {n_clusters}: its clusters are more than structureless data gives, but they "
-            f"are not set well apart."
+            f"{said}, by {_listed(list(_votes(scored)))}; the best by the score is k = {best[0]}, and by the mean over "
+            f"clusters k = {best[1]}."
         )
-    if n_clusters is not None:
-        return f"The best candidate is k = {n_clusters}, and the score leaves open whether its clusters are real."
-    if len(shortlist) == 1:
+    if others:
         return (
-            f"No k is preferred outright: k = {shortlist[0]} is the one compromise that is near the best both by the "
-            f"score and by the mean over clusters."
+            f"{said}; k = {_listed(others)} {'is' if len(others) == 1 else 'are'} as good by the score and by the mean "
+            f"over clusters, but for sampling error."
         )
-    if shortlist:
-        return f"No single k, but a shortlist by score and mean over clusters together: k = {_listed(shortlist)}."
-    best = [int(scored.loc[found["structured"], name].idxmax()) for name in ("score", "macro")]
-    return (
-        f"No clear k: the score and the mean over clusters prefer different k, {_listed(best)}, by more than sampling "
-        f"error."
-    )
+    if "null_score" in scored:
+        return f"{said}: its clusters are more than structureless data gives, but they are not set well apart."
+    return f"{said}, and the score leaves open whether its clusters are real."
 
 
 def _is_clear(k: int, scored: pd.DataFrame, found: pd.DataFrame) -> bool:
@@ -220,7 +242,7 @@ def _is_clear(k: int, scored: pd.DataFrame, found: pd.DataFrame) -> bool:
 
 
 def _why_none(scored: pd.DataFrame, found: pd.DataFrame) -> str:
-    """Why no k shows structure: at the first of the three demands that no k meets together with those before it."""
+    """Why no k shows structure: at the first of the demands that no k meets together with those before it."""
     if "null_score" not in scored and not found["above"].any():
         return "the best silhouette score is too low to single one out"
     if not found["above"].any():
@@ -236,6 +258,12 @@ def _why_none(scored: pd.DataFrame, found: pd.DataFrame) -> str:
             f"{above.loc[k, 'share']:.0%} of the way to the ceiling, at k = {k}"
         )
     enough = above if "null_score" not in scored else above[above["share"] >= SHARE]
+    if not enough["whole"].any():
+        return (
+            "wherever score and mean over clusters go beyond structureless data, some cluster has no silhouette of its "
+            "own, as where a single outlier is a cluster"
+        )
+    enough = enough[enough["whole"]]
     k = int(_worse_stability(scored.loc[enough.index]).idxmax())
     return (
         f"no clustering that goes beyond structureless data is found again in subsamples; the most stable of them, "
@@ -274,6 +302,8 @@ def _passed_over(best: int, found: pd.DataFrame) -> str:
         return f", but not at k = {best}, where score or mean over clusters are no more than those data have"
     if row["share"] < SHARE:
         return f", but not at k = {best}, which goes only {row['share']:.0%} of the way to the ceiling"
+    if not row["whole"]:
+        return f", but not at k = {best}, where some cluster, be it of one, has no positive mean"
     return f", but not at k = {best}, since its clustering is not found again in subsamples"
 
 

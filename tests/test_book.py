@@ -21,6 +21,7 @@ from helpers.notebooks import NotebookError, build_book, check_notebook, noteboo
 from helpers.parameters import ROOT, ParameterError, Parameters
 from helpers.reduction import fit_pca, normalize_features
 from helpers.silhouette import silhouette_samples, silhouette_table
+from helpers.study import judge_answers, read_study, study_sentences
 from helpers.sweep import sweep_kmeans
 
 CHAPTERS = [path.stem for path in notebook_sources()]
@@ -96,6 +97,12 @@ def test_table_of_the_chapter_is_that_of_the_run(book):
     criteria = criteria_of(book.parameters)
     expected = criteria[["inertia", "score", "macro", "positive", "negative"]].reset_index().to_numpy()
     np.testing.assert_allclose(cells, expected, atol=6e-4)  # shown with three decimals
+
+
+def test_study_chapter_says_what_the_stored_study_says(book):
+    text = text_of(book.pages / "notebooks" / "08_which_metric.html").replace("’", "'")
+    for sentence in study_sentences(judge_answers(read_study())).values():
+        assert " ".join(sentence.split()) in text.replace(" ”", "”")
 
 
 def test_each_chapter_ends_with_its_provenance(book):

@@ -175,9 +175,22 @@ def table_with(score, macro, error=0.01):
     [
         ([0.5, 0.8, 0.5], [0.5, 0.8, 0.5], 3, [3], "The answer is k = 3"),
         ([0.3, 0.4, 0.3], [0.3, 0.4, 0.3], 3, [3], "The best candidate is k = 3"),
-        ([0.6, 0.61, 0.5], [0.6, 0.61, 0.5], None, [2, 3], "No single k, but a shortlist"),
-        ([0.6, 0.61, 0.5], [0.7, 0.61, 0.5], None, [2], "No k is preferred outright: k = 2"),
-        ([0.6, 0.8, 0.5], [0.8, 0.6, 0.5], None, [], "No clear k: the score and the mean over clusters"),
+        ([0.6, 0.61, 0.5], [0.6, 0.61, 0.5], 3, [2, 3], "The best candidate is k = 3; k = 2 is as good by"),
+        ([0.6, 0.61, 0.6], [0.6, 0.61, 0.6], 3, [2, 3, 4], "The best candidate is k = 3; k = 2 and 4 are as good by"),
+        (
+            [0.6, 0.61, 0.5],
+            [0.7, 0.61, 0.5],
+            3,
+            [2, 3],
+            "The best candidate is k = 3, by the score; the best by the score is k = 3",
+        ),
+        (
+            [0.6, 0.8, 0.5],
+            [0.8, 0.6, 0.5],
+            3,
+            [3],
+            "The best candidate is k = 3, by the score; the best by the score is k = 3",
+        ),
         ([0.2, 0.25, 0.2], [0.2, 0.25, 0.2], None, [], "No clear k: the best silhouette score is too low"),
     ],
 )

@@ -23,7 +23,7 @@ from helpers.criteria import (
 from helpers.reduction import fit_pca, normalize_features
 from helpers.silhouette import silhouette_samples, silhouette_table
 from helpers.sweep import sweep_kmeans
-from helpers.verdict import SHARE, STABLE, structure_table
+from helpers.verdict import SHARE, STABLE, mean_ranks, structure_table
 
 RNG = np.random.default_rng
 
@@ -134,7 +134,8 @@ def test_equally_good_k_are_a_shortlist():
     decision = verdict(study(make_blobs(160, centers=centers, random_state=3)[0]))
     assert 4 in decision.shortlist
     made = table_with([0.60, 0.61, 0.5], [0.6, 0.61, 0.5])
-    assert verdict(made).shortlist == [2, 3] and verdict(made).n_clusters is None
+    assert verdict(made).shortlist == [2, 3] and verdict(made).n_clusters == 3
+    assert "k = 2 is as good" in verdict(made).sentences["conclusion"]
 
 
 def test_digits_in_honest_words():
@@ -178,8 +179,21 @@ HIGH = [0.4, 0.8, 0.5]
             "k = 3, agrees with theirs by an adjusted Rand index of 0.70",
         ),
         (HIGH, HIGH, {"spread": 0.4}, None, "is found again in subsamples"),
-        ([0.4, 0.8, 0.5], [0.4, 0.5, 0.8], {}, None, "prefer different k, 3 and 4, by more than sampling error"),
-        ([0.4, 0.8, 0.79], [0.4, 0.5, 0.8], {}, None, "k = 4 is the one compromise"),
+        (
+            [0.4, 0.8, 0.5],
+            [0.4, 0.5, 0.8],
+            {},
+            3,
+            "the best by the score is k = 3, and by the mean over clusters k = 4",
+        ),
+        (HIGH, HIGH, {"worst_mean": 0.0}, None, "some cluster has no silhouette of its own"),
+        (
+            [0.4, 0.8, 0.79],
+            [0.4, 0.5, 0.8],
+            {},
+            3,
+            "the best by the score is k = 3, and by the mean over clusters k = 4",
+        ),
         (HIGH, HIGH, {"stability": [0.95, 0.2, 0.95]}, 4, "The best candidate is k = 4"),
     ],
 )
@@ -196,6 +210,7 @@ def test_every_part_of_the_rule(score, macro, columns, n_clusters, says):
         ({"null_macro_high": [0.32, 0.82, 0.32]}, "no more than those data have"),
         ({"null_macro": [0.3, 0.79, 0.3]}, "only 9% of the way"),
         ({"stability": [0.95, 0.2, 0.95]}, "not found again"),
+        ({"worst_mean": [0.3, 0.0, 0.3]}, "be it of one, has no positive mean"),
     ],
 )
 def test_a_best_score_that_does_not_count_is_told(columns, why):
@@ -208,6 +223,25 @@ def test_share_and_stability_at_their_bounds():
     share = 0.3 + 0.6 * SHARE
     just = table_with([share + 1e-9, share - 1e-9, 0.9], [0.9, 0.9, 0.9], spread=[0.0, 0.0, 0.95 - STABLE + 1e-9])
     assert structure_table(just)["structured"].tolist() == [True, False, False]
+
+
+def test_the_named_k_has_the_least_mean_rank():
+    """By the score beyond its null, Davies-Bouldin and the worse stability; of equals the smallest."""
+    scores = [0.60, 0.62, 0.61], [0.60, 0.62, 0.61]
+    assert verdict(table_with(*scores)).n_clusters == 3
+    two_against_one = {"davies_bouldin": [0.5, 0.6, 0.4], "stability": [0.8, 0.9, 0.95]}
+    assert verdict(table_with(*scores, **two_against_one)).n_clusters == 4
+    assert verdict(table_with(*scores, null_score=[0.3, 0.35, 0.33])).n_clusters == 2
+    assert verdict(table_with([0.6, 0.6, 0.5], [0.6, 0.6, 0.5])).n_clusters == 2
+    ranks = mean_ranks(table_with(*scores, **two_against_one))
+    assert ranks.tolist() == [(3 + 2 + 3) / 3, (1 + 3 + 2) / 3, (2 + 1 + 1) / 3]
+
+
+def test_a_candidate_even_where_nothing_is_clear():
+    nothing = verdict(table_with([0.31, 0.32, 0.31], [0.31] * 3))
+    assert nothing.n_clusters is None and nothing.candidate == 3 and nothing.shortlist == []
+    found = verdict(table_with(HIGH, HIGH))
+    assert found.candidate == found.n_clusters == 3
 
 
 def test_paired_errors_decide_when_they_are_given():

@@ -192,3 +192,31 @@ def test_timings_draws_every_way_on_logarithmic_axes():
     assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
     assert [text.get_text() for text in ax.get_legend().get_texts()] == ["exact", "sampled"]
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1.0, 4.0])
+
+
+SHARES = pd.DataFrame({"first": [0.2, 1.0, np.nan], "second": [0.0, 0.5, 1.0]}, index=["a", "b", "c"])
+
+
+def test_heatmap_writes_its_numbers_and_leaves_out_what_is_missing():
+    ax = plots.plot_heatmap(SHARES, "share")
+    assert sorted(text.get_text() for text in ax.texts) == ["0.00", "0.20", "0.50", "1.00", "1.00"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_losses_are_ordered_by_their_mean():
+    ax = plots.plot_losses(pd.DataFrame({"high": [0.5, 0.9], "low": [0.1, 0.0]}), "loss")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["low", "high"]
+    assert [round(float(bar.get_width()), 6) for bar in ax.patches] == [0.05, 0.7]
+
+
+def test_shares_have_a_bar_for_each_number_the_first_on_top():
+    ax = plots.plot_shares(SHARES.fillna(0), "share")
+    assert len(ax.patches) == 6 and ax.get_yticklabels()[-1].get_text() == "a"
+
+
+def test_clusterings_side_by_side():
+    points = [RNG.normal(size=(60, 2))] * 4
+    figure = plots.plot_clusterings(points, [*LABELS], ["one", "two", "three", "four"])
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three", "four", "", ""]
+    colors = {tuple(color) for color in figure.axes[2].collections[0].get_facecolor()}
+    assert len(colors) == 4
