@@ -119,8 +119,9 @@ def measure_criteria(
     """
     points = fit_pca(X, n_components).points
     seeded = {"random_state": random_state, "cache_dir": cache_dir}
-    few = {"n_init": N_INIT_REFERENCES, **seeded}
-    sweep = cached(sweep_kmeans, points, k_values, n_init=n_init, **seeded)
+    many_at_once = {"unkeyed": {"n_jobs": -1}}
+    few = {"n_init": N_INIT_REFERENCES, **seeded, **many_at_once}
+    sweep = cached(sweep_kmeans, points, k_values, n_init=n_init, **seeded, **many_at_once)
     gap, uniform = (
         cached(gap_statistic, points, range(1, max(k_values) + 1), references=kind, n_references=N_REFERENCES, **few)
         for kind in GAP_REFERENCES
@@ -132,7 +133,7 @@ def measure_criteria(
         silhouette_table(samples, sweep.labels),
         samples=samples,
         nulls=cached(null_silhouettes, X, k_values, **beside, **few),
-        ceiling=silhouette_ceiling(X, sweep.labels, metric=metric),
+        ceiling=cached(silhouette_ceiling, X, sweep.labels, metric=metric, **seeded),
         stable=cached(stability, points, sweep.labels, n_subsamples=N_SUBSAMPLES, **few),
         gap=gap,
         indices=validity_indices(X, sweep.labels),
