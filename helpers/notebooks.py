@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -51,6 +52,8 @@ _PAGE_LIBRARIES = (
     "vl-convert-python",
 )
 _KEY_FILE = "book-key.txt"
+# Notebooks executed at once: half of what one does runs on one core.
+_AT_ONCE = 2
 _PHOTOGRAPHS = "plots.plot_images("  # what a cell calls to show them; the other figures are charts
 
 
@@ -400,13 +403,13 @@ def build_book(
 def _execute_all(
     declared: dict[Path, list[str]], parameters: Parameters, images: ImageSet, build_dir: Path, say: Callable
 ) -> dict[str, str]:
-    """The texts of the executed notebooks, by file name."""
-    executed = {}
+    """The texts of the executed notebooks, by file name; some are executed at once."""
     versions = page_versions()
-    for number, (path, names) in enumerate(declared.items(), start=1):
-        values = {name: value for name, value in parameters.changed().items() if name in names}
+
+    def execute(number: int, path: Path) -> str:
+        values = {name: value for name, value in parameters.changed().items() if name in declared[path]}
         ran: list[str] = []
-        executed[path.name] = cached(
+        text = cached(
             execute_source,
             path.name,
             path.read_text(encoding="utf-8"),
@@ -422,7 +425,21 @@ def _execute_all(
         ).text
         if not ran:
             say(f"[{number}/{len(declared)}] {path.name}: unchanged")
-    return executed
+        return text
+
+    numbered = list(enumerate(declared, start=1))
+    # The first notebook that needs the images embeds them; the others then find the embeddings in the cache.
+    embeds = next((number for number, path in numbered if "dataset" in declared[path]), 0)
+    texts: list[str] = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for some in (numbered[:embeds], numbered[embeds:]):
+            started = [pool.submit(execute, *each) for each in some]
+            try:
+                texts += [future.result() for future in started]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # what is being executed ends, and nothing else begins
+                raise
+    return dict(zip((path.name for path in declared), texts))
 
 
 def _build_pages(
