@@ -533,7 +533,7 @@ def _slides(executed: dict[str, str]) -> dict[str, bytes]:
             picture = f"{Path(name).stem}-{number}.png"
             if "image/png" in data:
                 files[f"book/_generated/{picture}"] = base64.b64decode(data["image/png"])
-                lines += [f"```{{image}} _generated/{picture}", f":alt: {alt}", "```", ""]
+                lines += [f"```{{image}} _generated/{picture}", ":class: chart", f":alt: {alt}", "```", ""]
             else:
                 lines += [data.get("text/markdown", data.get("text/plain", "")), ""]
     return {**files, "book/_generated/slides.md": "\n".join(lines).encode()}

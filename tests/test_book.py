@@ -65,7 +65,7 @@ def test_first_page_holds_the_numbers_and_the_verdict_of_the_run(book):
     criteria = criteria_of(book.parameters)
     decision = verdict(criteria)
     text = text_of(book.pages / "book" / "intro.html")
-    for topic in ("conclusion", "strength", "elbow", "shortlist", "disagreement"):
+    for topic in ("conclusion", "strength", "elbow", "disagreement"):
         assert " ".join(decision.sentences[topic].split()) in text.replace("’", "'")
     row = f"silhouette score (mean over images) {decision.preferred['score']} {criteria['score'].max():.3f}"
     assert row in text
