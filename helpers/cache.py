@@ -34,6 +34,7 @@ ROAD = (
     "images",
     "torchvision_sets",
     "datasets",
+    "fusion",
     "backbones",
     "embeddings",
     "reduction",

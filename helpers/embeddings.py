@@ -64,7 +64,7 @@ def embed_images(
     *,
     backbone: str = LITE0,
     weights: str | None = None,
-    batch_size: int = 16,
+    batch_size: int = 4,
     precision: str = "float32",
     cache_dir: str | Path = "_build/cache",
 ) -> Embeddings:
@@ -158,7 +158,7 @@ def embed_chunk(
 ) -> Chunk:
     """Compute the features of a few images; `contents` and `key` say what they depend on."""
     with _LOADING:
-        network = _loaded(backbone, weights, key["network"], key["device"])
+        network = _loaded(backbone, weights, **key)
     size = key["batch_size"]
     batches = [range(start, min(start + size, len(images))) for start in range(0, len(images), size)]
     parts = [_embed_batch(network, images, batch, key) for batch in batches]
@@ -184,17 +184,13 @@ def _embed_batch(network: Backbone, images: ImageSet, batch: range, key: dict[st
             reasons.append(_reason(error))
     if not tensors:
         return Chunk(np.empty((0, 0), dtype=np.float32), reasons)
-    pixels = torch.zeros((key["batch_size"], *next(iter(tensors.values())).shape))
+    first = next(iter(tensors.values()))
+    layout = torch.channels_last if first.dim() == 3 else torch.contiguous_format
+    pixels = torch.zeros((key["batch_size"], *first.shape), dtype=first.dtype).to(memory_format=layout)
     for row, tensor in tensors.items():
         pixels[row] = tensor
-    if pixels.dim() == 4:
-        pixels = pixels.to(memory_format=torch.channels_last)
-    with (
-        torch.inference_mode(),
-        torch.autocast(key["device"], torch.bfloat16, enabled=key["precision"] == "bfloat16"),
-        torch.backends.cudnn.flags(allow_tf32=False),
-    ):
-        features = network.features(pixels.to(key["device"])).float().cpu().numpy()
+    with torch.inference_mode():
+        features = network.features(pixels).float().cpu().numpy()
     return Chunk(features[list(tensors)], reasons)
 
 
@@ -202,14 +198,9 @@ _LOADING = Lock()
 
 
 @lru_cache(maxsize=1)
-def _loaded(backbone: str, weights: str | None, network: str, device: str) -> Backbone:
+def _loaded(backbone: str, weights: str | None, network: str, batch_size: int, precision: str, device: str) -> Backbone:
     """A network, loaded once in a process."""
-    import torch
-
-    loaded = load_backbone(backbone, weights)
-    if loaded.model is not None:
-        loaded.model.to(device=device, memory_format=torch.channels_last)
-    return loaded
+    return load_backbone(backbone, weights).ready(batch_size, precision, device)
 
 
 def _device() -> str:

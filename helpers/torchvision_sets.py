@@ -40,7 +40,7 @@ def load_torchvision(name: str, folder: str | None) -> ImageSet:
         If there is no such collection, or it is neither there nor can be downloaded.
     """
     if name not in TORCHVISION_SETS:
-        near = nearest_name(name, list(TORCHVISION_SETS))
+        near = nearest_name(f"torchvision:{name}", list(DATA_NAMES))
         raise ParameterError(f"There is no data set 'torchvision:{name}'{near} allowed are {', '.join(DATA_NAMES)}.")
     root = ROOT / os.path.expanduser(folder) if folder else _default_folder()
     try:

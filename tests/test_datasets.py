@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import pickle
 import re
+import tarfile
+import urllib.error
+import urllib.request
 
 import numpy as np
 import pytest
+import torchvision
 from PIL import Image
+from sklearn.cluster import KMeans
+from sklearn.metrics import adjusted_rand_score
 
-from helpers.datasets import load_images
-from helpers.parameters import ParameterError
+from helpers import torchvision_sets
+from helpers.datasets import load_features, load_images
+from helpers.parameters import ROOT, ParameterError
 
 
 def picture(path, color="red", **options):
@@ -299,3 +307,185 @@ def test_home_of_nobody_is_refused():
 def test_sample_of_nothing_is_refused(n_images):
     with pytest.raises(ParameterError, match="n_images"):
         load_images("digits", n_images=n_images)
+
+
+# --- samples with labels ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_images", [10, 37, 100, 1797])
+def test_sample_gives_each_class_its_share(n_images):
+    whole, sample = load_images("digits"), load_images("digits", n_images=n_images, random_state=2)
+    assert len(sample) == n_images == len(set(sample.names))
+    for label in set(whole.labels):
+        share = (whole.labels == label).sum() * n_images / len(whole)
+        assert abs((sample.labels == label).sum() - share) < 1
+
+
+# --- collections that come as features --------------------------------------------------------------------------------
+
+
+def test_imagenet_sample_is_shipped_whole():
+    images = load_images("imagenet-sample")
+    X, labels = load_features("imagenet-sample")
+    assert images.features.shape == X.shape == (1000, 1280) and X.dtype == np.float32
+    assert labels is None and images.labels is None and len(set(images.names)) == 1000
+    assert images.names[0] == "n01440764_tench" and images.names == sorted(images.names)
+    assert not images.has_pictures and images.open(0).size == (224, 224)
+    first, second = (np.asarray(images.open(i)) for i in (0, 1))
+    assert (first != second).any()
+
+
+def test_damaged_shipped_features_are_refused(tmp_path, monkeypatch):
+    import shutil
+
+    from helpers import datasets
+
+    shutil.copytree(ROOT / "helpers" / "data", tmp_path / "data")
+    content = bytearray((tmp_path / "data" / "imagenet-sample.npy").read_bytes())
+    content[5000] ^= 1
+    (tmp_path / "data" / "imagenet-sample.npy").write_bytes(content)
+    monkeypatch.setattr(datasets.resources, "files", lambda name: tmp_path)
+    with pytest.raises(ParameterError, match="are damaged"):
+        load_images("imagenet-sample")
+
+
+def test_pictures_of_imagenet_sample_must_all_be_there(tmp_path):
+    picture(tmp_path / "n01440764_tench.jpg")
+    with pytest.raises(ParameterError, match="lacks 999 of the 1,000 pictures"):
+        load_images("imagenet-sample", pictures=str(tmp_path))
+    with pytest.raises(ParameterError, match="of the pictures of imagenet-sample does not exist"):
+        load_images("imagenet-sample", pictures="/no/such/place")
+
+
+def test_other_pictures_of_imagenet_sample_do_not_get_the_shipped_features(tmp_path):
+    for name in load_images("imagenet-sample").names:
+        (tmp_path / f"{name}.jpg").write_bytes(name.encode())
+    images = load_images("imagenet-sample", pictures=str(tmp_path))
+    assert images.features is None and images.has_pictures
+
+
+def test_pictures_have_no_place_with_other_collections():
+    with pytest.raises(ParameterError, match="pictures = '/a' is for imagenet-sample and torchvision:NAME"):
+        load_images("digits", pictures="/a")
+
+
+@pytest.mark.parametrize("name", ["blobs", "null", "varying-norm"])
+def test_synthetic_features_are_seeded(name):
+    first, again, other = (load_features(f"synthetic:{name}", random_state=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first[0], again[0])
+    assert (first[0] != other[0]).any() and first[0].dtype == np.float32 and len(first[0]) == len(first[1]) == 1000
+    images = load_images(f"synthetic:{name}", random_state=1)
+    np.testing.assert_array_equal(images.features, first[0])
+    assert images.fingerprint != load_images(f"synthetic:{name}", random_state=2).fingerprint
+
+
+def test_truth_of_the_synthetic_features():
+    X, labels = load_features("synthetic:blobs")
+    assert len(set(labels)) == 5
+    assert adjusted_rand_score(labels, KMeans(5, n_init=5, random_state=0).fit_predict(X)) == 1
+    for name in ("null", "varying-norm"):
+        assert set(load_features(f"synthetic:{name}")[1]) == {"0"}
+    norms = np.linalg.norm(load_features("synthetic:varying-norm")[0], axis=1)
+    assert norms.max() / norms.min() > 10
+
+
+def test_unknown_features_are_refused():
+    with pytest.raises(ParameterError, match=r"'synthetic:blob' \(did you mean 'synthetic:blobs'\?\)"):
+        load_features("synthetic:blob")
+
+
+# --- collections of torchvision ---------------------------------------------------------------------------------------
+
+
+def test_unknown_name_of_torchvision_is_refused():
+    with pytest.raises(ParameterError, match=r"'torchvision:CIFAR1O' \(did you mean 'torchvision:CIFAR10'\?\)"):
+        load_images("torchvision:CIFAR1O")
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "STL10", "Imagenette", "FashionMNIST"])
+def test_without_network_one_sentence_says_what_to_do(tmp_path, monkeypatch, name):
+    def refuse(*args, **kwargs):
+        raise urllib.error.URLError("no network here")
+
+    monkeypatch.setattr(urllib.request, "urlopen", refuse)
+    with pytest.raises(ParameterError) as error:
+        load_images(f"torchvision:{name}", pictures=str(tmp_path / "files"))
+    text = str(error.value)
+    assert f"'torchvision:{name}' is not in {tmp_path / 'files'}" in text and "folder:PATH" in text
+    assert "\n" not in text and not re.search(r"[.;] [A-Z]", text), text
+
+
+def test_cifar10_is_read_without_pickles(tmp_path):
+    rows = np.random.default_rng(0).integers(0, 256, (4, 3073), dtype=np.uint8)
+    rows[:, 0] = [3, 0, 9, 3]
+    path = tmp_path / "cifar-10-batches-bin" / "test_batch.bin"
+    path.parent.mkdir()
+    rows.tofile(path)
+    images = load_images("torchvision:CIFAR10", pictures=str(tmp_path))
+    assert images.labels.tolist() == ["cat", "airplane", "truck", "cat"]
+    np.testing.assert_array_equal(np.asarray(images.open(2))[5, 7], rows[2, 1:].reshape(3, 32, 32)[:, 5, 7])
+
+
+def test_fashion_mnist_is_read_where_it_is(tmp_path):
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    for part in ("train", "t10k"):
+        head = np.array([2051, 3, 28, 28], dtype=">i4").tobytes()
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(head + pixels.tobytes())
+        labels = np.array([2049, 3], dtype=">i4").tobytes()
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(labels + bytes([9, 0, 3]))
+    images = load_images("torchvision:FashionMNIST", pictures=str(tmp_path))
+    assert images.labels.tolist() == ["Ankle boot", "T-shirt/top", "Dress"]
+    np.testing.assert_array_equal(np.asarray(images.open(1))[..., 0], pixels[1])
+
+
+def test_no_archive_writes_outside_of_its_folder(tmp_path):
+    (tmp_path / "a").write_text("x")
+    with tarfile.open(tmp_path / "evil.tar", "w") as archive:
+        archive.add(tmp_path / "a", arcname="../escaped")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with torchvision_sets._extracting_inside(), pytest.raises(tarfile.OutsideDestinationError):
+        torchvision.datasets.utils.extract_archive(str(tmp_path / "evil.tar"), str(inside))
+    assert not (tmp_path / "escaped").exists()
+
+
+# --- what has changed, what cannot be read ----------------------------------------------------------------------------
+
+
+def test_a_collection_can_be_pickled(tmp_path):
+    picture(tmp_path / "1.png")
+    for images in (load_images(f"folder:{tmp_path}"), load_images("digits", n_images=4), load_images("synthetic:null")):
+        again = pickle.loads(pickle.dumps(images))
+        assert again.fingerprint == images.fingerprint
+        np.testing.assert_array_equal(np.asarray(again.open(0)), np.asarray(images.open(0)))
+
+
+def test_a_folder_named_like_a_picture_is_a_folder(tmp_path):
+    picture(tmp_path / "x.png" / "1.png")
+    assert load_images(f"folder:{tmp_path}").names == ["x.png/1.png"]
+
+
+def test_a_folder_that_may_not_be_read_is_listed(tmp_path, monkeypatch):
+    """Root may read everything, so the refusal is made here."""
+    picture(tmp_path / "1.png")
+    picture(tmp_path / "closed" / "2.png")
+    scandir = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    images = load_images(f"folder:{tmp_path}")
+    assert images.names == ["1.png", "closed"]
+    with pytest.raises(OSError):
+        images.open(1)
+
+
+def test_values_that_are_no_numbers_are_shown_as_zero(tmp_path):
+    values = np.array([[np.nan, 1], [2, np.inf]], dtype=np.float32)
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert np.asarray(load_images(f"folder:{tmp_path}").open(0))[..., 0].tolist() == [[0, 127], [255, 0]]
