@@ -1,8 +1,8 @@
 """How many clusters? The computation behind the book.
 
-One road, and imports run one way along it: ``parameters``, ``cache``, ``images``, ``torchvision_sets``, ``datasets``,
-``backbones``, ``embeddings``, ``reduction``, ``sweep``, ``distances``, ``silhouette``, ``references``, ``curves``,
-``verdict``, ``criteria``, ``plots``, ``explorer``, ``notebooks``.
+One road, and imports run one way along it: ``parameters``, ``cache``, ``scheduling``, ``images``,
+``torchvision_sets``, ``datasets``, ``backbones``, ``embeddings``, ``reduction``, ``sweep``, ``distances``,
+``silhouette``, ``references``, ``curves``, ``verdict``, ``criteria``, ``plots``, ``explorer``, ``notebooks``.
 """
 
 import warnings
