@@ -28,6 +28,7 @@ bench: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m benchmarks.sweep large
 	@$(BIN)/python -m benchmarks.exactness
 	@$(BIN)/python -m benchmarks.coverage
+	@$(BIN)/python -m benchmarks.embeddings
 
 params: $(READY)  ## print the table of parameters
 	@$(BIN)/python -m helpers params

@@ -88,7 +88,7 @@ def compare(n_images: int) -> None:
     """Interleaved repeats, so that what else the machine does falls on all alike; medians."""
     images = load_images("solar-cells", n_images=n_images)
     name, features = reference()
-    few = images.take(range(min(64, n_images)))
+    few = images.take(range(min(32, n_images)))
     ways: dict[str, tuple[Callable[[ImageSet], np.ndarray], ImageSet]] = {
         f"{name}, one image at a time": (lambda some: loop(some, features, 1), few),
         f"{name}, usual loop, batch 32": (lambda some: loop(some, features, 32), few),

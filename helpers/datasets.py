@@ -40,7 +40,9 @@ _IMAGENET_CREDIT = (
     "https://github.com/EliSchwartz/imagenet-sample-images; features only, the photographs belong to their authors"
 )
 _SYNTHETIC_CREDIT = "Synthetic features, drawn at random by helpers/datasets.py"
-_SYNTHETIC_SIZE = 1000
+_N_SYNTHETIC = 1000
+# With a few hundred rows in 512 dimensions nearly every silhouette is negative; with thousands the pattern fades.
+_N_VARYING = 400
 # The network, its weights and the arithmetic of the shipped features: the defaults.
 FEATURES_FROM = ("efficientnet-lite0", None, "float32")
 
@@ -143,8 +145,9 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
 
     Returns
     -------
-    X : ndarray of float32, shape (1000, d)
-    labels : ndarray of str, shape (1000,), or None
+    X : ndarray of float32, shape (n, d)
+        n = 1,000; 400 for ``synthetic:varying-norm``.
+    labels : ndarray of str, shape (n,), or None
         The cluster each row was drawn from; None for ``imagenet-sample``, which has one image of each class.
 
     Raises
@@ -158,14 +161,15 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     if kind != "synthetic" or which not in SYNTHETIC:
         raise ParameterError(_unknown(name, ("imagenet-sample", *(f"synthetic:{known}" for known in SYNTHETIC))))
     rng = np.random.default_rng(random_state)
-    labels = np.zeros(_SYNTHETIC_SIZE, dtype=np.int64)
+    n = _N_VARYING if which == "varying-norm" else _N_SYNTHETIC
+    labels = np.zeros(n, dtype=np.int64)
     if which == "varying-norm":
         spread = np.arange(1, 513) ** -0.375  # variances that fall off as those of network features roughly do
-        X = rng.standard_normal((_SYNTHETIC_SIZE, 512)) * spread * rng.lognormal(0, 0.35, (_SYNTHETIC_SIZE, 1))
+        X = rng.standard_normal((n, 512)) * spread * rng.lognormal(0, 0.35, (n, 1))
     else:
-        X = rng.standard_normal((_SYNTHETIC_SIZE, 64))
+        X = rng.standard_normal((n, 64))
         if which == "blobs":
-            labels = np.arange(_SYNTHETIC_SIZE) % 5
+            labels = np.arange(n) % 5
             X += rng.standard_normal((5, 64))[labels] * 2
     return X.astype(np.float32), labels.astype(str)
 

@@ -455,6 +455,8 @@ def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: P
     files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
     files |= {f"notebooks/{name}": _with_captions(text).encode() for name, text in executed.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml")
+    files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
+    files |= _slides(executed)
     files["book/_generated/parameters.md"] = parameter_table().encode()
     files["book/_generated/this_book.md"] = _this_book(parameters).encode()
     return files
@@ -494,6 +496,32 @@ def _this_book(parameters: Parameters) -> str:
     return f"{about}\n\nThe command that builds this very book:\n\n```text\n{command}\n```\n"
 
 
+def _slides(executed: dict[str, str]) -> dict[str, bytes]:
+    """What the cells tagged ``slide`` show, a section for each notebook, as Markdown and the pictures that it names."""
+    import nbformat
+
+    files, lines = {}, []
+    for name, text in executed.items():
+        cells = nbformat.reads(text, as_version=4).cells
+        outputs = [
+            (cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""), output.data)
+            for cell in cells
+            if "slide" in cell.metadata.get("tags", [])
+            for output in cell.outputs
+            if "data" in output
+        ]
+        if outputs:
+            lines += [f"## {cells[0].source.splitlines()[0].lstrip('# ')}", ""]
+        for number, (alt, data) in enumerate(outputs, start=1):
+            picture = f"{Path(name).stem}-{number}.png"
+            if "image/png" in data:
+                files[f"book/_generated/{picture}"] = base64.b64decode(data["image/png"])
+                lines += [f"```{{image}} {picture}", f":alt: {alt}", "```", ""]
+            else:
+                lines += [data.get("text/markdown", data.get("text/plain", "")), ""]
+    return {**files, "book/_generated/slides.md": "\n".join(lines).encode()}
+
+
 def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:
     shutil.rmtree(stage_dir, ignore_errors=True)
     for name, content in files.items():
@@ -521,7 +549,7 @@ def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
             bar.update(max(_progress(line) - bar.n, 0))
     write_atomically(log, lambda file: file.write("".join(lines).encode()))
     if process.returncode:
-        faults = [line.strip() for line in lines if re.search(r"WARNING|ERROR|[Ee]rror:", line)]
+        faults = [line.strip() for line in lines if re.search(r"WARNING|ERROR|CRITICAL|[Ee]rror:", line)]
         report = ["The pages did not build; the last good book is still in place.", *dict.fromkeys(faults)]
         raise NotebookError("\n".join([*report, f"All that Jupyter Book said is in {log}."]))
     return work / "_build" / "html"

@@ -14,7 +14,8 @@ import pytest
 import torchvision
 from PIL import Image
 from sklearn.cluster import KMeans
-from sklearn.metrics import adjusted_rand_score
+from sklearn.decomposition import PCA
+from sklearn.metrics import adjusted_rand_score, silhouette_samples, silhouette_score
 
 from helpers import torchvision_sets
 from helpers.datasets import load_features, load_images
@@ -373,7 +374,7 @@ def test_pictures_have_no_place_with_other_collections():
 def test_synthetic_features_are_seeded(name):
     first, again, other = (load_features(f"synthetic:{name}", random_state=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first[0], again[0])
-    assert (first[0] != other[0]).any() and first[0].dtype == np.float32 and len(first[0]) == len(first[1]) == 1000
+    assert (first[0] != other[0]).any() and first[0].dtype == np.float32 and len(first[0]) == len(first[1])
     images = load_images(f"synthetic:{name}", random_state=1)
     np.testing.assert_array_equal(images.features, first[0])
     assert images.fingerprint != load_images(f"synthetic:{name}", random_state=2).fingerprint
@@ -385,8 +386,17 @@ def test_truth_of_the_synthetic_features():
     assert adjusted_rand_score(labels, KMeans(5, n_init=5, random_state=0).fit_predict(X)) == 1
     for name in ("null", "varying-norm"):
         assert set(load_features(f"synthetic:{name}")[1]) == {"0"}
-    norms = np.linalg.norm(load_features("synthetic:varying-norm")[0], axis=1)
-    assert norms.max() / norms.min() > 10
+
+
+def test_varying_norms_alone_make_silhouettes_negative_and_components_flatter():
+    """No clusters: raw, nearly all samples are negative; at length 1, the mean is 0; on 50 components, it is high."""
+    X = load_features("synthetic:varying-norm")[0]
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    raw, scaled = (silhouette_samples(Y, KMeans(12, n_init=1, random_state=0).fit_predict(Y)) for Y in (X, unit))
+    assert raw.mean() < -0.05 and (raw < 0).mean() > 0.9
+    assert abs(scaled.mean()) < 0.02
+    components = PCA(50, random_state=0).fit_transform(X)
+    assert silhouette_score(components, KMeans(2, n_init=1, random_state=0).fit_predict(components)) > 0.5
 
 
 def test_unknown_features_are_refused():

@@ -292,3 +292,20 @@ def test_readme_has_the_table_of_parameters():
     from helpers.parameters import parameter_table
 
     assert parameter_table() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# --- what a teacher counts on -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", notebook_sources(), ids=lambda path: path.stem)
+def test_a_chapter_has_goals_takeaways_and_exercises_with_executed_solutions(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert re.search(r"\*\*After this (chapter|page) you can\*\*", cells[0].source)
+    assert "## Key takeaways" in text
+    exercises = re.findall(r"```\{exercise\}\n:label: (\S+)", text)
+    assert len(exercises) >= 3 and len(set(exercises)) == len(exercises)
+    for label in exercises:
+        start = next(i for i, cell in enumerate(cells) if f"{{solution-start}} {label}\n" in cell.source)
+        end = next(i for i in range(start, len(cells)) if "{solution-end}" in cells[i].source)
+        assert [cell.cell_type for cell in cells[start + 1 : end]].count("code") >= 1, label
