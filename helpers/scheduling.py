@@ -190,7 +190,7 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
             'python -m pip install -c constraints.txt -e ".[scale]".'
         ) from None
     # What goes wrong is said in one sentence, by `run_tasks`, and not by each part of Dask on its own.
-    for name in ("distributed", "tornado"):
+    for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler == LOCAL:
         # Mapped files count as memory of a process, and Dask would end those that have much of it.
