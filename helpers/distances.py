@@ -32,7 +32,7 @@ from tqdm import tqdm
 from .scheduling import run_tasks
 
 TILE = 512
-# Blocks are as small as keeps many processors busy, and at most so large: sums cost more to pass on, the smaller they are.
+# Blocks are as small as keeps many processors busy, and at most so large: small ones have more sums to pass on.
 _N_BLOCKS = 16
 _BLOCK_TILES = 64
 _BLOCK_BYTES = 2**26  # of the sums that a task returns

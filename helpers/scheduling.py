@@ -139,7 +139,8 @@ def use_scheduler(scheduler: str, *, cache_dir: str | Path = "_build/cache") -> 
     ----------
     scheduler : str
         Empty for threads of this machine; ``local`` for a cluster of processes on it, as many as it has processors;
-        or the address of a scheduler, such as ``tcp://10.0.0.1:8786``.
+        or the address of a scheduler, such as ``tcp://10.0.0.1:8786``. With one thread on one worker in all, joblib
+        stays in this process.
     cache_dir : path
         Folder of stored results, which all workers must see under the same path.
 
@@ -209,8 +210,8 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
         return Client(scheduler, timeout=_SECONDS, direct_to_workers=True)
     except (OSError, ValueError, TypeError) as error:
         raise SchedulerError(
-            f"The scheduler {scheduler!r} cannot be reached ({type(error).__name__}); scheduler takes nothing, 'local', "
-            "or an address such as tcp://10.0.0.1:8786."
+            f"The scheduler {scheduler!r} cannot be reached ({type(error).__name__}); scheduler takes nothing, "
+            "'local', or an address such as tcp://10.0.0.1:8786."
         ) from None
 
 

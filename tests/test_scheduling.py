@@ -1,4 +1,4 @@
-"""A cluster of real processes: the same numbers as one machine, also when workers die, and one sentence when it is lost."""
+"""A cluster of real processes: the same numbers as one machine, also when workers die, or one sentence."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ def scheduler(start):
 
 
 def start_worker(start, address, folder=ROOT):
-    start("worker", address, "--no-nanny", "--nthreads", "1", "--no-dashboard", "--memory-limit", "0", folder=folder)
+    start("worker", address, "--no-nanny", "--nthreads", "2", "--no-dashboard", "--memory-limit", "0", folder=folder)
 
 
 def test_a_scheduler_that_disappears_is_one_sentence(start, scheduler, tmp_path):

@@ -15,7 +15,7 @@ from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 
 from benchmarks.coverage import designs, estimate_coverage, table_honesty
 from benchmarks.exactness import exact, nasty_cases
-from helpers import distances, scheduling
+from helpers import scheduling
 from helpers.distances import _SMALL, TILE
 from helpers.silhouette import (
     centroid_silhouette_samples,

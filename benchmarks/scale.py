@@ -1,0 +1,272 @@
+"""What a cluster gives, and what a million images and more cost: scaling, exactness, traffic, and a model of the cost.
+
+python -m benchmarks.scale             every part below but the last; writes book/data/scale.json
+python -m benchmarks.scale million     n = 1,000,000 exactly, too (half an hour on two quiet processors)
+python -m benchmarks.scale images      the solar cells embedded by one and by two processes, bytes through the scheduler
+
+Each figure is of this machine, with one thread a worker. The model says: exact silhouettes cost n^2, estimates and
+closed forms n, and embeddings n; its constants are fitted on the smaller sizes and held against the largest.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+from distributed import LocalCluster
+
+from helpers import scheduling
+from helpers.datasets import load_images
+from helpers.embeddings import embed_images
+from helpers.parameters import ROOT
+from helpers.scheduling import use_scheduler
+from helpers.silhouette import silhouette_estimate, silhouette_samples
+
+from .silhouettes import points_and_labels
+from .timing import describe_blas, show
+
+RESULTS = ROOT / "book" / "data" / "scale.json"
+D, N_CLUSTERS = 50, sum(range(2, 17))
+EXACT = (10_000, 20_000, 30_000, 50_000)
+LINEAR = (10_000, 50_000, 100_000, 300_000, 1_000_000)
+HELD_OUT = 1  # so many of the largest sizes the model is not fitted on
+ROWS = (100, 400, 1_600)
+
+
+@contextmanager
+def workers(n_workers: int):
+    """A cluster of processes with one thread each, in use; for one, this process alone, as joblib has it."""
+    with tempfile.TemporaryDirectory() as folder:
+        if n_workers == 1:
+            yield []
+            return
+        options = {"memory_limit": 0, "dashboard_address": None, "silence_logs": 50, "env": {"TQDM_DISABLE": "1"}}
+        with LocalCluster(n_workers=n_workers, threads_per_worker=1, **options) as cluster:
+            use_scheduler(cluster.scheduler_address, cache_dir=folder)
+            try:
+                yield [nanny.pid for nanny in cluster.workers.values()]
+            finally:
+                use_scheduler("")
+
+
+def alone(function: Callable[[], object]) -> object:
+    """Call a function with its tasks one after the other, in this process."""
+    from joblib import parallel_config
+
+    with parallel_config(backend="sequential"):
+        return function()
+
+
+def timed(function: Callable[[], object], n_workers: int) -> dict:
+    """Seconds of a call, and the largest memory of a worker of its own (without what is mapped from files), in MiB."""
+    with workers(n_workers) as pids:
+        for _ in range(2 * n_workers if pids else 0):
+            list(scheduling.run_tasks(_warm, [(i,) for i in range(4 * n_workers)]))
+        peak = _Peak(pids or [psutil.Process().pid])
+        started = time.perf_counter()
+        function() if pids else alone(function)
+        return {"seconds": time.perf_counter() - started, "MiB a worker": peak.stop()}
+
+
+def _warm(i: int) -> int:
+    import helpers.silhouette  # noqa: F401
+
+    return i
+
+
+class _Peak:
+    """The largest private memory of any of some processes beyond what it had, looked at ten times a second."""
+
+    def __init__(self, pids: list[int]) -> None:
+        from threading import Event, Thread
+
+        self.processes = [psutil.Process(pid) for pid in pids]
+        self.before = [self._private(process) for process in self.processes]
+        self.largest, self.ended = 0.0, Event()
+        self.thread = Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    @staticmethod
+    def _private(process: psutil.Process) -> int:
+        memory = process.memory_info()
+        return memory.rss - memory.shared
+
+    def _watch(self) -> None:
+        while not self.ended.wait(0.1):
+            for process, before in zip(self.processes, self.before):
+                self.largest = max(self.largest, (self._private(process) - before) / 2**20)
+
+    def stop(self) -> float:
+        self.ended.set()
+        self.thread.join()
+        return self.largest
+
+
+def methods(X: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]]:
+    """The three ways to silhouettes."""
+    return {
+        "exact": lambda: silhouette_samples(X, labels),
+        "estimate": lambda: silhouette_estimate(X, labels, n_rows=1000),
+        "closed form": lambda: silhouette_samples(X, labels, metric="sqeuclidean"),
+    }
+
+
+def sizes(exact: tuple[int, ...]) -> list[dict]:
+    """Seconds and memory of each way at each size, on two workers."""
+    rows = []
+    for n in sorted({*exact, *LINEAR}):
+        for way, function in methods(*points_and_labels(n, D)).items():
+            if n in (exact if way == "exact" else LINEAR):
+                rows.append({"way": way, "n": n, "workers": 2} | timed(function, 2))
+                show(rows[-1:])
+    return rows
+
+
+def scaling() -> list[dict]:
+    """Strong scaling: one size on one and two workers. Weak scaling: twice the work on two."""
+    rows = []
+    for n_workers, n, kind in ((1, 20_000, "both"), (2, 20_000, "strong"), (2, 28_284, "weak")):
+        exact = methods(*points_and_labels(n, D))["exact"]
+        runs = [timed(exact, n_workers)["seconds"] for _ in range(3)]
+        rows.append({"scaling": kind, "workers": n_workers, "n": n, "seconds": float(np.median(runs))})
+    return rows
+
+
+def errors() -> list[dict]:
+    """The error of estimates against the exact score, over repeats, and the standard error that they state."""
+    X, labels = points_and_labels(20_000, D)
+    exact = silhouette_samples(X, labels).mean(axis=1)
+    rows = []
+    for n_rows in ROWS:
+        repeats = [silhouette_estimate(X, labels, n_rows=n_rows, random_state=seed) for seed in range(10)]
+        means = np.array([[estimate.mean for estimate in repeat] for repeat in repeats])
+        stated = np.mean([[estimate.standard_error for estimate in repeat] for repeat in repeats])
+        rows.append({"rows": n_rows, "error": float(np.sqrt(np.mean((means - exact) ** 2))), "stated": float(stated)})
+    return rows
+
+
+# --- bytes through the scheduler --------------------------------------------------------------------------------------
+
+
+def count_bytes() -> None:
+    """Run in the scheduler's process: count what its sockets take in and give out."""
+    from tornado.iostream import IOStream
+
+    IOStream.counted = 0  # type: ignore[attr-defined]
+    for name in ("read_from_fd", "write_to_fd"):
+        setattr(IOStream, name, _counting(getattr(IOStream, name)))
+
+
+def _counting(method: Callable) -> Callable:
+    def counted(self, *args):
+        n_bytes = method(self, *args)
+        type(self).counted += n_bytes or 0
+        return n_bytes
+
+    return counted
+
+
+def counted_bytes() -> int:
+    """Run in the scheduler's process: what was counted so far."""
+    from tornado.iostream import IOStream
+
+    return IOStream.counted  # type: ignore[attr-defined]
+
+
+def embedding(n_images: int | None) -> dict:
+    """Seconds of embedding by one process and by two, whether the features are equal, and the scheduler's traffic."""
+    from distributed.deploy.subprocess import SubprocessCluster
+
+    images = load_images("solar-cells", n_images=n_images)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        one = alone(lambda: embed_images(images, cache_dir=f"{folder}/one"))
+        seconds = time.perf_counter() - started
+        options = {"nthreads": 1, "memory_limit": "0", "dashboard": False}
+        with SubprocessCluster(n_workers=2, threads_per_worker=1, worker_kwargs=options) as cluster:
+            use_scheduler(cluster.scheduler_address, cache_dir=folder)
+            client = scheduling._cluster.client
+            embed_images(images.take(range(2)), cache_dir=f"{folder}/warm")
+            client.run_on_scheduler(count_bytes)
+            started = time.perf_counter()
+            two = embed_images(images, cache_dir=f"{folder}/two")
+            seconds_of_two = time.perf_counter() - started
+            traffic = client.run_on_scheduler(counted_bytes)
+            use_scheduler("")
+    files = sum(Path(path).stat().st_size for path in images.items)
+    return {
+        "images": len(images),
+        "seconds, one process": seconds,
+        "seconds, two": seconds_of_two,
+        "speed-up": seconds / seconds_of_two,
+        "features equal": bool(one.features.tobytes() == two.features.tobytes()),
+        "scheduler's bytes": traffic,
+        "bytes of the images": files,
+    }
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+POWERS = {"exact": 2, "estimate": 1, "closed form": 1}
+
+
+def fit_model(rows: list[dict]) -> list[dict]:
+    """Constants of seconds x workers = fixed + slope x n^power, and the error on the sizes that were held out."""
+    fits = []
+    for way, power in POWERS.items():
+        n, cost = np.array([(row["n"], row["seconds"] * row["workers"]) for row in rows if row["way"] == way]).T
+        design = np.column_stack([np.ones(len(n)), n**power])
+        # Relative errors count, so that the large sizes do not decide alone.
+        some = slice(None, len(n) - HELD_OUT)
+        fixed, slope = np.linalg.lstsq(design[some] / cost[some, np.newaxis], np.ones(len(n[some])), rcond=None)[0]
+        model = design @ (fixed, slope)
+        off = {
+            str(int(size)): float(m / c - 1) for size, m, c in zip(n[-HELD_OUT:], model[-HELD_OUT:], cost[-HELD_OUT:])
+        }
+        fits.append({"way": way, "power": power, "fixed": float(fixed), "slope": float(slope), "held out": off})
+    return fits
+
+
+def cost(n: int, fits: list[dict], seconds_an_image: float) -> list[dict]:
+    """Machine hours, memory and traffic of each step for n images, from the constants."""
+    hours = {fit["way"]: (fit["fixed"] + fit["slope"] * float(n) ** fit["power"]) / 3600 for fit in fits}
+    block = 64 * 512 * N_CLUSTERS * 8
+    n_blocks = max(16, n / (64 * 512))
+    sums = n * N_CLUSTERS * 8
+    steps = {
+        "embedding": (n * seconds_an_image / 3600, n * 1280 * 4, n * 600),
+        "silhouettes, exact": (hours["exact"], sums, n_blocks**2 * block),
+        "silhouettes, estimate": (hours["estimate"], n * (D * 12 + 15 * 12), n_blocks * 1000 * N_CLUSTERS * 8),
+        "silhouettes, closed form": (hours["closed form"], sums, sums),
+    }
+    return [
+        {"images": n, "step": step, "machine hours": h, "driver's GiB": memory / 2**30, "GiB moved": moved / 2**30}
+        for step, (h, memory, moved) in steps.items()
+    ]
+
+
+def main(exact: tuple[int, ...]) -> None:
+    """All parts, and the file that the book reads."""
+    print(describe_blas())
+    results = {"sizes": sizes(exact), "scaling": scaling(), "errors": errors(), "embedding": embedding(256)}
+    results["model"] = fit_model(results["sizes"])
+    seconds_an_image = results["embedding"]["seconds, one process"] / results["embedding"]["images"]
+    results["costs"] = [row for n in (1_280_000, 100_000_000) for row in cost(n, results["model"], seconds_an_image)]
+    for name, part in results.items():
+        print(name)
+        show(part if isinstance(part, list) else [part])
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["images"]:
+        show([embedding(None)])
+    else:
+        main((*EXACT, 1_000_000) if sys.argv[1:] == ["million"] else EXACT)
