@@ -82,10 +82,10 @@ CONDA_NAMES = {"pytorch": "torch"}
 
 
 def pyproject_requirements():
-    """Name and range of each direct requirement, the extras book and test included."""
+    """Name and range of each direct requirement, the extras included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    requirements = map(Requirement, [*project["dependencies"], *extras["book"], *extras["test"]])
+    requirements = map(Requirement, [*project["dependencies"], *extras["book"], *extras["test"], *extras["scale"]])
     return {requirement.name: str(requirement.specifier) for requirement in requirements}
 
 
