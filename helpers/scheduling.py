@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import joblib
 from joblib import Parallel, delayed, parallel_config
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from .cache import ROAD, library_versions, source_digest
 from .parameters import ROOT, ParameterError
@@ -105,10 +105,16 @@ def _call(task: Callable[..., Any], common: _Shared, given: tuple) -> Any:
     if not common.remote:
         return task(*common.values, *given)
     # For good, since another task may be at work in this process: the number of threads shows in the last digits.
-    threadpool_limits(limits=1)
+    _threads(task.__module__).limit(limits=1)
     # Tasks of a task stay in its process.
     with parallel_config(backend="sequential"):
         return task(*common.values, *given)
+
+
+@lru_cache
+def _threads(module: str) -> ThreadpoolController:
+    """The libraries with threads that are there once a module is: looked up once, since that takes a while."""
+    return ThreadpoolController()
 
 
 # --- the cluster ------------------------------------------------------------------------------------------------------
