@@ -20,13 +20,12 @@ from pathlib import Path
 
 import numpy as np
 import psutil
-from distributed import LocalCluster
 
 from helpers import scheduling
 from helpers.datasets import load_images
 from helpers.embeddings import embed_images
 from helpers.parameters import ROOT
-from helpers.scheduling import use_scheduler
+from helpers.scheduling import local_cluster, use_scheduler
 from helpers.silhouette import silhouette_estimate, silhouette_samples
 
 from .silhouettes import points_and_labels
@@ -47,8 +46,7 @@ def workers(n_workers: int):
         if n_workers == 1:
             yield []
             return
-        options = {"memory_limit": 0, "dashboard_address": None, "silence_logs": 50, "env": {"TQDM_DISABLE": "1"}}
-        with LocalCluster(n_workers=n_workers, threads_per_worker=1, **options) as cluster:
+        with local_cluster(n_workers) as cluster:
             use_scheduler(cluster.scheduler_address, cache_dir=folder)
             try:
                 yield [nanny.pid for nanny in cluster.workers.values()]

@@ -27,7 +27,7 @@ from .cache import ROAD, library_versions, source_digest
 from .parameters import ROOT, ParameterError
 
 if TYPE_CHECKING:
-    from distributed import Client
+    from distributed import Client, LocalCluster
 
 LOCAL = "local"
 _SECONDS = 10  # to wait for a scheduler, and then for a worker
@@ -190,7 +190,7 @@ def check_workers(function: Callable[..., dict[str, str]], *args: Any) -> None:
 
 def _connect(scheduler: str, leave: ExitStack) -> Client:
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ModuleNotFoundError:
         raise SchedulerError(
             f"scheduler = {scheduler!r} needs Dask, which is not installed here; install the extra scale, with "
@@ -200,17 +200,7 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
     for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler == LOCAL:
-        # Mapped files count as memory of a process, and Dask would end those that have much of it.
-        scheduler = leave.enter_context(
-            LocalCluster(
-                n_workers=joblib.cpu_count(),
-                threads_per_worker=1,
-                memory_limit=0,
-                dashboard_address="127.0.0.1:0",
-                silence_logs=logging.CRITICAL,
-                env={"TQDM_DISABLE": "1"},  # the bars of tasks within tasks
-            )
-        )
+        scheduler = leave.enter_context(local_cluster(joblib.cpu_count()))
     try:
         # Directly: otherwise what tasks return would go through the scheduler.
         return Client(scheduler, timeout=_SECONDS, direct_to_workers=True)
@@ -219,6 +209,24 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
             f"The scheduler {scheduler!r} cannot be reached ({type(error).__name__}); scheduler takes nothing, "
             "'local', or an address such as tcp://10.0.0.1:8786."
         ) from None
+
+
+def local_cluster(n_workers: int) -> LocalCluster:
+    """A cluster of processes of this machine with one thread each, which are started again when they die."""
+    import dask
+    from distributed import LocalCluster
+
+    # Dask tells malloc to give memory back at once, and getting it again costs more than the distances in it.
+    kept = {f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**25 for name in ("TRIM", "MMAP")}
+    with dask.config.set(kept):
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            memory_limit=0,  # files that are mapped would count, too
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            env={"TQDM_DISABLE": "1"},  # the bars of tasks within tasks
+        )
 
 
 def _check_cluster(client: Client, scheduler: str, folder: Path) -> None:
