@@ -2,17 +2,19 @@
 #   make book                               the book about the default images
 #   make book DATASET=folder:/my/images     the book about your own images
 #   make book PARAMS=params/fast.yml        other parameters, from a file
+#   make book SCHEDULER=tcp://host:8786     the work done by a Dask cluster, or by SCHEDULER=local
 #   make book ARGS="-p k_max 20"            anything else `python -m helpers book` takes
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
-OPTIONS = $(if $(PARAMS),-f "$$PARAMS") $(if $(DATASET),-p dataset "$$DATASET") $(ARGS)
-export PARAMS DATASET
+OPTIONS = $(if $(PARAMS),-f "$$PARAMS") $(if $(DATASET),-p dataset "$$DATASET") \
+	$(if $(SCHEDULER),-p scheduler "$$SCHEDULER") $(ARGS)
+export PARAMS DATASET SCHEDULER
 
 .DEFAULT_GOAL := help
 .PHONY: book test lab bench params clean help
 
-book: $(READY)  ## execute the notebooks and build the book [PARAMS=file] [DATASET=name] [ARGS=...]
+book: $(READY)  ## execute the notebooks and build the book [PARAMS=file] [DATASET=name] [SCHEDULER=address] [ARGS=...]
 	@$(BIN)/python -m helpers book $(OPTIONS)
 
 test: $(READY)  ## run the tests
@@ -43,5 +45,5 @@ $(READY): pyproject.toml constraints.txt
 	@echo "Setting up .venv: a few minutes the first time, most of it downloading PyTorch."
 	@$(PYTHON) -c 'import sys; sys.version_info < (3, 11) and sys.exit("error: Python 3.11 or newer is needed; name one with make PYTHON=/path/to/python")'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[book,test]"
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e ".[book,test,scale]"
 	@touch $(READY)

@@ -14,7 +14,7 @@ try:
 except ModuleNotFoundError as missing:
     sys.exit(
         f"error: {missing.name} is not installed here; install the requirements with\n"
-        '  python -m pip install -c constraints.txt -e ".[book,test]"\n'
+        '  python -m pip install -c constraints.txt -e ".[book,test,scale]"\n'
         "or let `make book` do it."
     )
 

@@ -31,6 +31,7 @@ from .parameters import ROOT
 ROAD = (
     "parameters",
     "cache",
+    "scheduling",
     "images",
     "torchvision_sets",
     "datasets",

@@ -9,8 +9,9 @@ other than to the origin. The samples are centred first. Then a tile is computed
 nearer than float32 can tell (``_NEAR``) are computed again, in float64 by the same formula if they are many and from
 their difference if they are few. So the relative error of every distance is below about 1e-6, and averages below it.
 
-Tasks. All work is cut into tasks that depend on n alone: each takes some parts of the samples and returns partial sums.
-They run in threads with one BLAS thread each, and are added in their order, so that the number of cores does not show.
+Tasks. All work is cut into tasks that do not depend on the number of cores: each takes two blocks of the samples and
+returns partial sums, which are added in the order of the tasks. A task runs on one BLAS thread and holds two tiles and
+its sums, so its memory is bounded by the block, and what it reads of the samples, whatever n.
 """
 
 from __future__ import annotations
@@ -18,18 +19,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import combinations_with_replacement
 
 import numpy as np
 import scipy.sparse
-from joblib import Parallel, delayed
 from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
 from threadpoolctl import ThreadpoolController
+from tqdm import tqdm
+
+from .scheduling import run_tasks
 
 TILE = 512
-# So many tiles are compared with one tile in a task.
-_STRIP = 8
+# Blocks are as small as keeps many processors busy, and at most so large: small ones have more sums to pass on.
+_N_BLOCKS = 16
+_BLOCK_TILES = 64
+_BLOCK_BYTES = 2**26  # of the sums that a task returns
 # Up to so many samples float64 costs nothing that one would notice.
 _SMALL = 1024
 # A squared distance below this share of |x|^2 + |y|^2 has lost too many digits. At the share of float32, pairs of 1,500
@@ -113,15 +119,14 @@ def _indices(part: slice | np.ndarray) -> np.ndarray:
     return np.arange(part.start, part.stop) if isinstance(part, slice) else part
 
 
-def _results(task: Callable, arguments: list[tuple]) -> Iterator:
-    """What a task gives for each of some arguments, in their order, however many threads there are."""
+def _results(task: Callable, shared: tuple, arguments: list[tuple]) -> Iterator:
+    """What a task gives for what tasks share and each of some arguments, in their order."""
     with _BLAS.limit(limits=1, user_api="blas"):
         if len(arguments) == 1:
-            yield task(*arguments[0])
+            yield task(*shared, *arguments[0])
         else:
-            yield from Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-                delayed(task)(*each) for each in arguments
-            )
+            runs = run_tasks(task, arguments, shared=shared)
+            yield from tqdm(runs, total=len(arguments), desc="distances", delay=2, unit="task")
 
 
 # --- Euclidean, in tiles ----------------------------------------------------------------------------------------------
@@ -159,47 +164,55 @@ def _centre(X: np.ndarray) -> _Points:
 
 
 def _euclidean_sums(X: np.ndarray, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None) -> np.ndarray:
-    points, tiles = _centre(X), _parts(len(X), TILE)
-    # Where the sums of a target go, the target, and the first of the tiles that it is compared with.
-    targets = [(tile, tile, position) for position, tile in enumerate(tiles)]
-    if rows is not None:
-        targets = [(part, rows[part], 0) for part in _parts(len(rows), TILE)]
-    strips = [
-        (where, target, tiles[at : at + _STRIP])
-        for where, target, start in targets
-        for at in range(start, len(tiles), _STRIP)
-    ]
+    points, blocks = _centre(X), _blocks(len(X), n_clusters)
     sums = np.zeros((len(X) if rows is None else len(rows), n_clusters))
-    for sums_of_parts in _results(partial(_strip_sums, points, columns, n_clusters, rows is None), strips):
-        for part, part_sums in sums_of_parts:
-            sums[part] += part_sums.T
+    if rows is None:
+        pairs = list(combinations_with_replacement(blocks, 2))
+        for pair, sums_of_blocks in zip(pairs, _results(_pair_sums, (points, columns, n_clusters), pairs)):
+            for block, block_sums in zip(pair, sums_of_blocks):
+                sums[block[0].start : block[-1].stop] += block_sums
+    else:
+        parts = [(part, block) for part in _parts(len(rows), TILE) for block in blocks]
+        tasks = [(rows[part], block) for part, block in parts]
+        for (part, _), part_sums in zip(parts, _results(_target_sums, (points, columns, n_clusters), tasks)):
+            sums[part] += part_sums
     sums *= points.scale
     return sums
 
 
-def _strip_sums(
-    points: _Points,
-    columns: np.ndarray,
-    n_clusters: int,
-    both: bool,
-    where: slice,
-    target: slice | np.ndarray,
-    tiles: list[slice],
-) -> list[tuple[slice, np.ndarray]]:
-    """A task: what the distances between a target and some tiles add to the sums `where` those of the target are.
+def _blocks(n: int, n_clusters: int) -> list[list[slice]]:
+    """The numbers below n in tiles, and these in blocks."""
+    tiles = _parts(n, TILE)
+    affordable = _BLOCK_BYTES // (2 * n_clusters * TILE * np.dtype(np.float64).itemsize)
+    size = max(1, min(affordable, _BLOCK_TILES, -(-len(tiles) // _N_BLOCKS)))
+    return [tiles[at : at + size] for at in range(0, len(tiles), size)]
 
-    With `both`, for a target that is a tile itself, also what they add to the sums of the tiles. Sums are (K, part).
-    """
+
+def _pair_sums(
+    points: _Points, columns: np.ndarray, n_clusters: int, ours: list[slice], theirs: list[slice]
+) -> list[np.ndarray]:
+    """A task: what the distances between two blocks add to the sums (block, K) of each, or of the one that both are."""
     members = partial(_members, n_clusters=n_clusters, dtype=points.fast.dtype)
-    target_members = members(columns[target])
-    target_sums = np.zeros((n_clusters, len(_indices(target))))
-    sums_of_parts = [(where, target_sums)]
-    for tile in tiles:
-        distances = _distances(points, tile, target)
-        target_sums += members(columns[tile]) @ distances
-        if both and tile != target:
-            sums_of_parts.append((tile, target_members @ np.ascontiguousarray(distances.T)))
-    return sums_of_parts
+    their_members = [members(columns[tile]) for tile in theirs]
+    our_sums = [np.zeros((n_clusters, tile.stop - tile.start)) for tile in ours]
+    their_sums = our_sums if ours == theirs else [np.zeros((n_clusters, tile.stop - tile.start)) for tile in theirs]
+    for i, target in enumerate(ours):
+        target_members = members(columns[target])
+        for j in range(i if ours == theirs else 0, len(theirs)):
+            distances = _distances(points, theirs[j], target)
+            our_sums[i] += their_members[j] @ distances
+            if theirs[j] != target:
+                their_sums[j] += target_members @ np.ascontiguousarray(distances.T)
+    different = (our_sums,) if ours == theirs else (our_sums, their_sums)
+    return [np.ascontiguousarray(np.concatenate(sums, axis=1).T) for sums in different]
+
+
+def _target_sums(
+    points: _Points, columns: np.ndarray, n_clusters: int, target: np.ndarray, tiles: list[slice]
+) -> np.ndarray:
+    """A task: what the distances of some samples to a block add to their sums (target, K)."""
+    members = partial(_members, n_clusters=n_clusters, dtype=points.fast.dtype)
+    return sum(members(columns[tile]) @ _distances(points, tile, target) for tile in tiles).T
 
 
 def _distances(points: _Points, tile: slice, target: slice | np.ndarray) -> np.ndarray:
@@ -266,10 +279,10 @@ def _squared_sums(
     if points is None:
         points = partial(_centred, X, X.mean(axis=0, dtype=np.float64))
     parts = [(part,) for part in _parts(len(X), _ROWS)]
-    centers = sum(_results(partial(_center_sums, points, columns, len(sizes)), parts)) / sizes[:, np.newaxis]
+    centers = sum(_results(_center_sums, (points, columns, len(sizes)), parts)) / sizes[:, np.newaxis]
     sums = np.empty((len(X) if rows is None else len(rows), len(sizes)))
     scatter = np.zeros(len(sizes))
-    for (part,), (squared, own) in zip(parts, _results(partial(_center_distances, points, columns, centers), parts)):
+    for (part,), (squared, own) in zip(parts, _results(_center_distances, (points, columns, centers), parts)):
         scatter += own
         if rows is None:
             sums[part] = squared
@@ -329,7 +342,7 @@ def _given_sums(distances, columns: np.ndarray, n_clusters: int, rows: np.ndarra
     members = _members(columns, n_clusters).T.tocsr()
     wanted = np.arange(distances.shape[0]) if rows is None else rows
     parts = [(wanted[part],) for part in _parts(len(wanted), TILE)]
-    return np.vstack(list(_results(partial(_row_sums, distances, members), parts)))
+    return np.vstack(list(_results(_row_sums, (distances, members), parts)))
 
 
 def _row_sums(distances, members: scipy.sparse.csr_array, rows: np.ndarray) -> np.ndarray:

@@ -9,10 +9,8 @@ damaged is computed again alone.
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,11 +21,12 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from .backbones import LITE0, Backbone, EmbeddingError, backbone_key, load_backbone
+from .backbones import LITE0, Backbone, EmbeddingError, backbone_key, find_weights, load_backbone
 from .cache import cached, is_cached, remove_leftovers
 from .datasets import comes_with, load_study_images
 from .images import ChangedImageError, ImageSet
 from .parameters import ROOT, Parameters
+from .scheduling import check_workers, run_tasks
 
 CHUNK_SIZE = 64
 
@@ -109,6 +108,8 @@ def embed_images(
         "precision": precision,
         "device": _device(),
     }
+    # Whole paths, since a worker's repository may be elsewhere.
+    weights, cache_dir = weights and str(find_weights(backbone, weights)), str(ROOT / cache_dir)
     chunks = [range(start, min(start + CHUNK_SIZE, len(images))) for start in range(0, len(images), CHUNK_SIZE)]
     calls = [chunk_call(images.take(chunk), backbone, weights, key, cache_dir) for chunk in chunks]
     _compute_missing(calls, cache_dir)
@@ -142,13 +143,13 @@ def load_study(parameters: Parameters) -> tuple[ImageSet, Embeddings]:
 
 
 def chunk_call(
-    images: ImageSet, backbone: str, weights: str | None, key: dict[str, Any], cache_dir: str | Path
+    images: ImageSet, backbone: str, weights: str | None, key: dict[str, Any], cache_dir: str
 ) -> dict[str, Any]:
     """The arguments with which `cached` computes a chunk, or finds it; they can be pickled and sent elsewhere."""
     return {
         "contents": images.contents,
         "key": key,
-        "cache_dir": str(cache_dir),
+        "cache_dir": cache_dir,
         "unkeyed": {"images": images, "backbone": backbone, "weights": weights},
     }
 
@@ -221,7 +222,7 @@ def _reason(error: Exception) -> str:
 # --- all chunks -------------------------------------------------------------------------------------------------------
 
 
-def _compute_missing(calls: list[dict[str, Any]], cache_dir: str | Path) -> None:
+def _compute_missing(calls: list[dict[str, Any]], cache_dir: str) -> None:
     """Compute and store the chunks that are not stored, or are damaged."""
     sizes = [len(call["contents"]) for call in calls]
     there = [is_cached(embed_chunk, **call) for call in calls]
@@ -229,26 +230,34 @@ def _compute_missing(calls: list[dict[str, Any]], cache_dir: str | Path) -> None
     if n_there == sum(sizes):
         return
     remove_leftovers(cache_dir, embed_chunk)
-    missing = [call for call, stored in zip(calls, there) if not stored]
+    missing = [(call,) for call, stored in zip(calls, there) if not stored]
+    check_workers(_network, calls[0]["unkeyed"]["backbone"], calls[0]["unkeyed"]["weights"])
     try:
         with (
             _one_thread_a_batch(),
-            ThreadPoolExecutor(os.cpu_count()) as workers,
             tqdm(total=sum(sizes), initial=n_there, desc="embedding", unit="image", delay=2) as bar,
         ):
-            for size in workers.map(_compute_one, missing):
+            for size in run_tasks(_compute_one, missing):
                 bar.update(size)
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
         raise EmbeddingError(
-            f"The disk of the cache {ROOT / cache_dir} is full; what was embedded is kept, and with more room the next "
+            f"The disk of the cache {cache_dir} is full; what was embedded is kept, and with more room the next "
             "run goes on from there."
         ) from None
 
 
+def _network(backbone: str, weights: str | None) -> dict[str, str]:
+    """What the workers of a cluster must agree on."""
+    return {f"the weights of {backbone}": backbone_key(backbone, weights), "the device": _device()}
+
+
 def _compute_one(call: dict[str, Any]) -> int:
-    """Compute a chunk into the cache and forget it: what is held in memory does not grow."""
+    """A task: compute a chunk into the cache and forget it, so that what is held in memory or sent does not grow."""
+    import torch
+
+    torch.set_num_threads(1)  # it is so already, except on a cluster's worker
     return len(cached(embed_chunk, **call).reasons)
 
 

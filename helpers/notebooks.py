@@ -32,6 +32,7 @@ from .cache import cached, digest, library_versions, source_digest, write_atomic
 from .datasets import load_study_images
 from .images import ImageSet
 from .parameters import ROOT, ParameterError, Parameters, nearest_name, parameter_table
+from .scheduling import LOCAL, use_scheduler
 
 if TYPE_CHECKING:
     from IPython.display import HTML, Markdown
@@ -187,7 +188,14 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
 
 
 def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
-    """Open the data set of a study and check, before anything is executed, that it can carry what `names` it uses."""
+    """Open the data set of a study and check, before anything is executed, that it can carry what `names` it uses.
+
+    Of the parameters `names`; among them the scheduler, which must be there.
+    """
+    if "scheduler" in names and parameters.scheduler != LOCAL:
+        # Each notebook uses it from a process of its own; here it is only tried.
+        use_scheduler(parameters.scheduler, cache_dir=parameters.cache_dir)
+        use_scheduler("")
     images = load_study_images(parameters)
     if "k_max" in names:
         parameters.check_images(len(images))
@@ -239,12 +247,14 @@ def execute_source(
     fingerprint: str,
     versions: dict[str, str],
     *,
+    scheduler: dict[str, str],
     label: str,
     failed_dir: Path,
     ran: list[str],
 ) -> ExecutedNotebook:
     """Execute the text of a notebook; `cached` keeps the result, keyed by the text, the values and the data.
 
+    `scheduler` is further values, and not in the key, since the results are the same wherever they are computed.
     `ran` is told the name, so that the caller knows what was executed and what was found.
     """
     ran.append(name)
@@ -252,7 +262,7 @@ def execute_source(
         path, output = Path(folder, name), Path(folder, "out", name)
         path.write_text(source, encoding="utf-8")
         try:
-            _execute(path, output, values, label)
+            _execute(path, output, values | scheduler, label)
         except NotebookError as error:
             kept = failed_dir / name
             failed_dir.mkdir(parents=True, exist_ok=True)
@@ -408,6 +418,7 @@ def _execute_all(
 
     def execute(number: int, path: Path) -> str:
         values = {name: value for name, value in parameters.changed().items() if name in declared[path]}
+        scheduler = {"scheduler": values.pop("scheduler")} if "scheduler" in values else {}
         ran: list[str] = []
         text = cached(
             execute_source,
@@ -418,6 +429,7 @@ def _execute_all(
             versions,
             cache_dir=parameters.cache_dir,
             unkeyed={
+                "scheduler": scheduler,
                 "label": f"[{number}/{len(declared)}] {path.name}",
                 "failed_dir": build_dir / "failed",
                 "ran": ran,

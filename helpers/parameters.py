@@ -81,6 +81,11 @@ class Parameters(BaseModel):
     )
     n_init: int = Field(10, ge=1, description="k-means restarts for each k; the best one is kept")
     random_state: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
+    scheduler: str = Field(
+        "",
+        description="where the work runs: nothing for this machine, `local` for a Dask cluster of processes on it, or "
+        "the address of a Dask scheduler; the results are the same",
+    )
     cache_dir: str = Field(
         "_build/cache", min_length=1, description="folder of stored intermediate results, from the repository"
     )

@@ -6,20 +6,20 @@ there is nothing to find, what it could be at most, and what it becomes when a p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import sklearn
-from joblib import Parallel, delayed
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_chunked
 from sklearn.utils import check_array
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from .scheduling import run_tasks
 from .silhouette import silhouette_samples, silhouette_table
 from .sweep import sweep_kmeans
 
@@ -193,15 +193,11 @@ def _principal_cloud(X: np.ndarray) -> _Cloud:
     return _Cloud(points.astype(np.float32), np.append(mean, beyond).astype(np.float32))
 
 
-def _run(
-    function: Callable[..., Any], arguments: Iterable[tuple], total: int, n_jobs: int | None, what: str
-) -> list[Any]:
-    """Call a function for each tuple of arguments, some at once, one thread each, and show how far it is."""
+def _run(task: Callable[..., Any], shared: tuple, arguments: list[tuple], n_jobs: int | None, what: str) -> list[Any]:
+    """Call a task for each tuple of arguments, some at once, one thread each, and show how far it is."""
     with threadpool_limits(limits=1):
-        runs = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-            delayed(function)(*given) for given in arguments
-        )
-        return list(tqdm(runs, total=total, desc=what, delay=2, unit="run"))
+        runs = run_tasks(task, arguments, shared=shared, n_jobs=n_jobs)
+        return list(tqdm(runs, total=len(arguments), desc=what, delay=2, unit="run"))
 
 
 def _generators(random_state: int, n: int) -> list[np.random.Generator]:
@@ -259,15 +255,17 @@ def gap_statistic(
     X = check_array(X, dtype=np.float64, input_name="X")
     cloud = _principal_cloud(X) if references == "pca" else _Cloud(X.astype(np.float32), np.zeros(X.shape[1]))
 
-    def log_inertia(rng: np.random.Generator) -> np.ndarray:
-        points = cloud.draw("uniform", rng)
-        return np.log(sweep_kmeans(points, ks, n_init=n_init, random_state=random_state).inertia)
-
     generators = [(rng,) for rng in _generators(random_state, n_references)]
     log_w = np.log(sweep_kmeans(X, ks, n_init=n_init, random_state=random_state).inertia)
-    logs = np.stack(_run(log_inertia, generators, n_references, n_jobs, "gap"))
+    logs = np.stack(_run(_log_inertia, (cloud, ks, n_init, random_state), generators, n_jobs, "gap"))
     s = logs.std(axis=0) * np.sqrt(1 + 1 / n_references)
     return GapStatistic(np.array(ks), log_w, logs.mean(axis=0), s)
+
+
+def _log_inertia(cloud: _Cloud, ks: list[int], n_init: int, random_state: int, rng: np.random.Generator) -> np.ndarray:
+    """A task: a uniform reference, clustered."""
+    points = cloud.draw("uniform", rng)
+    return np.log(sweep_kmeans(points, ks, n_init=n_init, random_state=random_state).inertia)
 
 
 def null_silhouettes(
@@ -319,17 +317,28 @@ def null_silhouettes(
     cloud = _principal_cloud(check_array(features, dtype=np.float64, input_name="features"))
     ks = list(k_values)
 
-    def silhouettes(kind: str, rng: np.random.Generator) -> pd.DataFrame:
-        points = cloud.draw(kind, rng)
-        labels = sweep_kmeans(points[:, :n_components], ks, n_init=n_init, random_state=random_state).labels
-        # Only the cosine sees where the origin is.
-        return silhouette_table(silhouette_samples(points + cloud.mean, labels, metric=metric), labels)
-
     runs = [(kind, rng) for kind in NULL_KINDS for rng in _generators(random_state, n_references)]
-    tables = _run(silhouettes, runs, len(runs), n_jobs, "nulls")
+    tables = _run(_null_table, (cloud, ks, n_components, metric, n_init, random_state), runs, n_jobs, "nulls")
     shape = len(NULL_KINDS), n_references, len(ks)
     measures = [np.stack([table[name] for table in tables]).reshape(shape) for name in NULL_MEASURES]
     return NullSilhouettes(np.array(ks), list(NULL_KINDS), *measures)
+
+
+def _null_table(
+    cloud: _Cloud,
+    ks: list[int],
+    n_components: int | None,
+    metric: str,
+    n_init: int,
+    random_state: int,
+    kind: str,
+    rng: np.random.Generator,
+) -> pd.DataFrame:
+    """A task: a reference of a kind, clustered, and its silhouettes."""
+    points = cloud.draw(kind, rng)
+    labels = sweep_kmeans(points[:, :n_components], ks, n_init=n_init, random_state=random_state).labels
+    # Only the cosine sees where the origin is.
+    return silhouette_table(silhouette_samples(points + cloud.mean, labels, metric=metric), labels)
 
 
 # --- the same data once more ------------------------------------------------------------------------------------------
@@ -388,14 +397,24 @@ def stability(
         raise ValueError(f"labels of shape {labels.shape} are not possible: X has {len(X)} rows, and a label for each.")
     ks = [len(np.unique(row)) for row in labels]
 
-    def agreement(rng: np.random.Generator) -> list[float]:
-        rows = np.sort(rng.choice(len(X), int(fraction * len(X)), replace=False))
-        again = sweep_kmeans(X[rows], ks, n_init=n_init, random_state=random_state).labels
-        return [adjusted_rand_score(ours, theirs) for ours, theirs in zip(labels[:, rows], again)]
-
     generators = [(rng,) for rng in _generators(random_state, n_subsamples)]
-    ari = _run(agreement, generators, n_subsamples, n_jobs, "stability")
+    ari = _run(_agreement, (X, labels, ks, fraction, n_init, random_state), generators, n_jobs, "stability")
     return Stability(np.array(ks), np.array(ari))
+
+
+def _agreement(
+    X: np.ndarray,
+    labels: np.ndarray,
+    ks: list[int],
+    fraction: float,
+    n_init: int,
+    random_state: int,
+    rng: np.random.Generator,
+) -> list[float]:
+    """A task: a subsample clustered again, compared with the clustering of all."""
+    rows = np.sort(rng.choice(len(X), int(fraction * len(X)), replace=False))
+    again = sweep_kmeans(X[rows], ks, n_init=n_init, random_state=random_state).labels
+    return [adjusted_rand_score(ours, theirs) for ours, theirs in zip(labels[:, rows], again)]
 
 
 # --- the ceiling ------------------------------------------------------------------------------------------------------

@@ -18,7 +18,6 @@ from itertools import pairwise
 from numbers import Integral
 
 import numpy as np
-from joblib import Parallel, delayed
 from scipy.sparse import csr_array
 from sklearn import config_context
 from sklearn.cluster import KMeans, kmeans_plusplus
@@ -26,14 +25,19 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
+
+from .scheduling import run_tasks
 
 _N_COMPONENTS = 64  # on which restarts are compared
 _MAX_ITER = 300  # as in scikit-learn; k-means stops earlier on all but contrived data
 _N_CANDIDATES = 8  # points of which one becomes a further centre
 _N_ROUNDS = 2  # in which each k learns from the k before it and the k after it
 _BATCH = 2048  # rows whose distances to all centres are held at once
+
+# OpenMP's and BLAS's: looked up once, since that takes longer than a small k-means.
+_THREADS = ThreadpoolController()
 
 _Start = tuple[np.ndarray, float]  # labels and their inertia on the leading components
 _Fit = tuple[np.ndarray, float, np.ndarray]  # labels, inertia and centres on all features
@@ -101,7 +105,7 @@ def sweep_kmeans(
     points, mean, scale = _standardize(X)
     # One thread a fit: the order in which threads add up would show in the last digits, and from there in labels.
     # Warnings are silenced here and not in the fits, whose threads share one list of filters.
-    with threadpool_limits(limits=1), warnings.catch_warnings():
+    with _THREADS.limit(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of equal centres, which `_finish` tells apart
         fits = _sweep(points, sorted(set(ks)), n_init, random_state, n_jobs)
     labels, inertia, centers = zip(*(fits[k] for k in ks))
@@ -142,14 +146,13 @@ def _sweep(points: np.ndarray, ks: list[int], n_init: int, random_state: int, n_
     rng = np.random.RandomState(random_state)
     view = _leading_components(points, rng)
     draws = [kmeans_plusplus(view, ks[-1], random_state=rng)[0] for _ in range(n_init)]
-    # Threads are the default only: joblib's `parallel_config` may choose another backend.
-    restarts = Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-        delayed(_restart)(view, centers, ks) for centers in draws
-    )
-    starts: dict[int, _Start] = {}
-    for restart in tqdm(restarts, total=n_init, desc="k-means", delay=2, unit="restart"):
-        for k, start in zip(ks, restart):
-            starts[k] = _better(starts.get(k), start)
+    # The largest k first, since they take longest.
+    tasks = [(centers[:k],) for k in reversed(ks) for centers in draws]
+    runs = run_tasks(_lloyd, tasks, shared=(view,), n_jobs=n_jobs)
+    best: dict[int, _Start] = {}
+    for (centers,), start in zip(tasks, tqdm(runs, total=len(tasks), desc="k-means", delay=2, unit="fit")):
+        best[len(centers)] = _better(best.get(len(centers)), start)
+    starts = {k: best[k] for k in ks}
     _learn_from_neighbors(view, starts, rng)
     fits: dict[int, _Fit] = {}
     for k in tqdm(ks, desc="k-means, finish", delay=2, unit="k"):
@@ -166,14 +169,10 @@ def _leading_components(points: np.ndarray, rng: np.random.RandomState) -> np.nd
     return view @ axes.T
 
 
-def _restart(view: np.ndarray, centers: np.ndarray, ks: list[int]) -> list[_Start]:
-    # The limit on OpenMP holds for the thread that asks, so each worker asks again.
-    with threadpool_limits(limits=1):
-        return [_lloyd(view, centers[:k]) for k in ks]
-
-
 def _lloyd(view: np.ndarray, centers: np.ndarray) -> _Start:
-    with config_context(assume_finite=True, skip_parameter_validation=True):  # checked once, by `sweep_kmeans`
+    # The limit on OpenMP holds for the thread that asks, so each worker asks again.
+    # What was checked once by `sweep_kmeans` is not checked here.
+    with _THREADS.limit(limits=1), config_context(assume_finite=True, skip_parameter_validation=True):
         kmeans = KMeans(len(centers), init=centers, n_init=1).fit(view)
     return kmeans.labels_, float(kmeans.inertia_)
 

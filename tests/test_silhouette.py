@@ -15,7 +15,7 @@ from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 
 from benchmarks.coverage import designs, estimate_coverage, table_honesty
 from benchmarks.exactness import exact, nasty_cases
-from helpers import distances
+from helpers import scheduling
 from helpers.distances import _SMALL, TILE
 from helpers.silhouette import (
     centroid_silhouette_samples,
@@ -427,7 +427,7 @@ def test_the_number_of_threads_does_not_show(metric, monkeypatch):
     points = np.random.default_rng(0).normal(size=(5000, 4)).astype(np.float32)
     labels = np.arange(5000) % 9
     expected = silhouette_samples(points, labels, metric=metric)
-    monkeypatch.setattr(distances, "Parallel", lambda n_jobs, **kwds: joblib.Parallel(n_jobs=1, **kwds))
+    monkeypatch.setattr(scheduling, "Parallel", lambda n_jobs, **kwds: joblib.Parallel(n_jobs=1, **kwds))
     np.testing.assert_array_equal(silhouette_samples(points, labels, metric=metric), expected)
 
 

