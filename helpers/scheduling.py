@@ -8,6 +8,7 @@ So nothing large goes through the scheduler, and a worker that dies takes nothin
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -205,10 +206,13 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
         # Directly: otherwise what tasks return would go through the scheduler.
         return Client(scheduler, timeout=_SECONDS, direct_to_workers=True)
     except (OSError, ValueError, TypeError) as error:
-        raise SchedulerError(
-            f"The scheduler {scheduler!r} cannot be reached ({type(error).__name__}); scheduler takes nothing, "
-            "'local', or an address such as tcp://10.0.0.1:8786."
-        ) from None
+        reason = type(error).__name__
+    # The half-made client goes now: later it might while Dask holds the lock that it asks for, and wait for ever.
+    gc.collect()
+    raise SchedulerError(
+        f"The scheduler {scheduler!r} cannot be reached ({reason}); scheduler takes nothing, 'local', or an address "
+        "such as tcp://10.0.0.1:8786."
+    )
 
 
 def local_cluster(n_workers: int) -> LocalCluster:

@@ -350,9 +350,13 @@ def test_one_impossible_labeling_among_many_is_refused():
         silhouette_samples(X, np.vstack([LABELINGS, np.zeros((1, 120), dtype=int)]))
 
 
-def test_details_are_of_one_labeling():
-    with pytest.raises(ValueError, match=r"labels must be of shape \(n,\) here, not \(6, 120\)"):
-        silhouette_details(X, LABELINGS)
+def test_details_of_many_labelings_are_those_of_each():
+    together = silhouette_details(X, LABELINGS)
+    assert together.rival.shape == together.silhouette.shape == LABELINGS.shape
+    for row, labels in enumerate(LABELINGS):
+        alone = silhouette_details(X, labels)
+        np.testing.assert_array_equal(together.rival[row], alone.rival)
+        np.testing.assert_allclose(together.silhouette[row], alone.silhouette, atol=1e-12)
 
 
 def test_duplicates_within_clusters_score_one():

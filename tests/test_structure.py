@@ -133,8 +133,7 @@ def test_pip_can_read_what_conda_hands_it():
         assert line == "-e ." or Requirement(line).name
 
 
-# What these do shows in no result: they check, read settings, draw bars, set threads, send tasks, and say where the
-# weights are.
+# What these do is in no result: they check, read settings, draw bars, set threads, send tasks, say where weights lie.
 WITHOUT_EFFECT = {"dask", "distributed", "pydantic", "yaml", "tqdm", "threadpoolctl"}
 DISTRIBUTIONS = {
     "PIL": "pillow",
