@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import base64
+import hashlib
 import html
 import io
 import json
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from .backbones import backbone_credit
+from .backbones import backbone_credit, backbone_key
 from .cache import cached, digest, library_versions, source_digest, write_atomically
 from .datasets import load_study_images
 from .images import ImageSet
@@ -244,7 +245,7 @@ def execute_source(
     name: str,
     source: str,
     values: dict[str, Any],
-    fingerprint: str,
+    data: str,
     versions: dict[str, str],
     *,
     scheduler: dict[str, str],
@@ -253,6 +254,8 @@ def execute_source(
     ran: list[str],
 ) -> ExecutedNotebook:
     """Execute the text of a notebook; `cached` keeps the result, keyed by the text, the values and the data.
+
+    `data` is a digest of the images, of the weights and of the tables that chapters read.
 
     `scheduler` is further values, and not in the key, since the results are the same wherever they are computed.
     `ran` is told the name, so that the caller knows what was executed and what was found.
@@ -275,7 +278,7 @@ def execute_source(
 # --- provenance -------------------------------------------------------------------------------------------------------
 
 
-def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skipped: int = 0) -> Markdown:
+def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_skipped: int = 0) -> Markdown:
     """Where the numbers of a notebook come from, as a table for its end.
 
     Parameters
@@ -284,7 +287,8 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skippe
         The file name of the notebook.
     parameters : Parameters
         As the notebook was given them.
-    images : ImageSet
+    images : ImageSet or str
+        The images, or in words what else the numbers are about.
     n_skipped : int
         Images that could not be read.
 
@@ -303,14 +307,19 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet, n_skippe
     rows = {
         "command": f"`{command}`",
         "parameters": ", ".join(f"{name} = {value}" for name, value in used.items()),
-        "data": f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…",
+        "data": images if isinstance(images, str) else _described(images, n_skipped),
         "code": _revision(),
         "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
         "run time": f"{seconds:.0f} s since the kernel started",
-        "credit": f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}",
     }
+    if not isinstance(images, str):
+        rows["credit"] = f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}"
     lines = [f"| {name} | {text.replace('|', chr(92) + '|')} |" for name, text in rows.items()]
     return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))
+
+
+def _described(images: ImageSet, n_skipped: int) -> str:
+    return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
 
 
 def figure_html(figure: Figure, alt: str) -> HTML:
@@ -402,7 +411,8 @@ def build_book(
     build_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(build_dir / ".lock", timeout=0):
-            executed = _execute_all(declared, parameters, images, build_dir, say)
+            data = _read_by_chapters(parameters, images, source_dir)
+            executed = _execute_all(declared, parameters, data, build_dir, say)
             return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
     except Timeout:
         raise NotebookError(
@@ -410,8 +420,16 @@ def build_book(
         ) from None
 
 
+def _read_by_chapters(parameters: Parameters, images: ImageSet, source_dir: Path) -> str:
+    """A digest of the images, of the weights from a file, and of the tables and features that chapters read."""
+    files = [*sorted((source_dir / "book" / "data").glob("*")), *sorted(Path(__file__).with_name("data").glob("*.npy"))]
+    tables = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    weights = backbone_key(parameters.backbone, parameters.weights) if parameters.weights else None
+    return digest(images, tables, weights)
+
+
 def _execute_all(
-    declared: dict[Path, list[str]], parameters: Parameters, images: ImageSet, build_dir: Path, say: Callable
+    declared: dict[Path, list[str]], parameters: Parameters, data: str, build_dir: Path, say: Callable
 ) -> dict[str, str]:
     """The texts of the executed notebooks, by file name; some are executed at once."""
     versions = page_versions()
@@ -425,7 +443,7 @@ def _execute_all(
             path.name,
             path.read_text(encoding="utf-8"),
             values,
-            images.fingerprint,
+            data,
             versions,
             cache_dir=parameters.cache_dir,
             unkeyed={

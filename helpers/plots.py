@@ -224,7 +224,7 @@ def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axe
 
 
 def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The score between what structureless data have, mean to upper quantile of each kind, and its ceiling.
+    """The score between what structureless data have, mean and quantiles of each kind, and its ceiling.
 
     `criteria` is from `compare_criteria` and `nulls` from `NullSilhouettes.table`.
     """

