@@ -79,7 +79,7 @@ class Parameters(BaseModel):
     chosen_k: list[int] | None = Field(
         None, description="the k whose samples are shown one by one; null takes those that the criteria prefer"
     )
-    n_init: int = Field(10, ge=1, description="k-means restarts for each k; the best one is kept")
+    n_init: int = Field(10, ge=1, le=1000, description="k-means restarts for each k; the best one is kept")
     random_state: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
     scheduler: str = Field(
         "",
@@ -204,6 +204,8 @@ def parse_value(name: str, text: str) -> Any:
     if text == "None":
         return None
     try:
+        if "integer" in _types(name) and text.lstrip("+-").isdigit():
+            return int(text)  # YAML would read 010 as 8
         return float(text) if "number" in _types(name) else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
         return text

@@ -337,8 +337,9 @@ def _null_table(
     """A task: a reference of a kind, clustered, and its silhouettes."""
     points = cloud.draw(kind, rng)
     labels = sweep_kmeans(points[:, :n_components], ks, n_init=n_init, random_state=random_state).labels
-    # Only the cosine sees where the origin is.
-    return silhouette_table(silhouette_samples(points + cloud.mean, labels, metric=metric), labels)
+    if metric == "cosine":  # which alone sees where the origin is
+        points = points + cloud.mean
+    return silhouette_table(silhouette_samples(points, labels, metric=metric), labels)
 
 
 # --- the same data once more ------------------------------------------------------------------------------------------
@@ -391,7 +392,8 @@ def stability(
             f"n_subsamples = {n_subsamples} with fraction = {fraction} is not possible: at least 2 subsamples are "
             f"needed, and a fraction between 0 and 1."
         )
-    X = check_array(X, dtype=np.float32, input_name="X")
+    X = check_array(X, dtype=np.float64, input_name="X")
+    X = (X - X.mean(axis=0)).astype(np.float32)  # an offset would cost float32 its digits
     labels = np.atleast_2d(np.asarray(labels))
     if labels.shape[1] != len(X):
         raise ValueError(f"labels of shape {labels.shape} are not possible: X has {len(X)} rows, and a label for each.")
@@ -452,6 +454,8 @@ def silhouette_ceiling(
         If X is not a finite matrix, the lengths disagree, or n_rows is less than 2.
     """
     X = check_array(X, dtype=np.float64, input_name="X")
+    if metric == "euclidean":
+        X = X - X.mean(axis=0)  # an offset would cost the fast formula of distances its digits
     labelings = np.atleast_2d(np.asarray(labels))
     if labelings.shape[1] != len(X) or n_rows < 2:
         raise ValueError(

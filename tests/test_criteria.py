@@ -85,7 +85,8 @@ def test_an_elbow_that_stays_is_said_to_stay():
     inertia = [90, 80, 70, 60, 50, 49, 48, 47, 46]
     sentence = elbow_sentence(elbow_by_k_max(K, inertia), elbow_by_k_min(K, inertia))
     assert (
-        sentence == "The elbow of the inertia is at k = 6, at every last k from 8 to 10 and every first k from 2 to 5."
+        sentence == "The elbow of the inertia is at k = 6, for every last k at which there is one, from 8 to 10 "
+        "and for every first k at which there is one, from 2 to 5."
     )
     assert len(elbow_by_k_min([2, 3], [2.0, 1.0])) == 0
 
