@@ -224,8 +224,8 @@ def _conclusion(n_clusters: int | None, near: list[int], scored: pd.DataFrame, f
     if n_clusters not in near:
         best = [int(scored.loc[found["structured"], name].idxmax()) for name in ("score", "macro")]
         return (
-            f"{said}, by {_listed(list(_votes(scored)))}; the best by the score is k = {best[0]}, and by the mean over "
-            f"clusters k = {best[1]}."
+            f"{said}, by {_listed(list(_votes(scored)))}; of the k with structure the best by the score is "
+            f"k = {best[0]}, and by the mean over clusters k = {best[1]}."
         )
     if others:
         return (

@@ -184,7 +184,7 @@ HIGH = [0.4, 0.8, 0.5]
             [0.4, 0.5, 0.8],
             {},
             3,
-            "the best by the score is k = 3, and by the mean over clusters k = 4",
+            "of the k with structure the best by the score is k = 3, and by the mean over clusters k = 4",
         ),
         (HIGH, HIGH, {"worst_mean": 0.0}, None, "some cluster has no silhouette of its own"),
         (
@@ -192,7 +192,7 @@ HIGH = [0.4, 0.8, 0.5]
             [0.4, 0.5, 0.8],
             {},
             3,
-            "the best by the score is k = 3, and by the mean over clusters k = 4",
+            "of the k with structure the best by the score is k = 3, and by the mean over clusters k = 4",
         ),
         (HIGH, HIGH, {"stability": [0.95, 0.2, 0.95]}, 4, "The best candidate is k = 4"),
     ],
