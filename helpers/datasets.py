@@ -159,15 +159,14 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     if kind != "synthetic" or which not in SYNTHETIC:
         raise ParameterError(_unknown(name, ("imagenet-sample", *(f"synthetic:{known}" for known in SYNTHETIC))))
     rng = np.random.default_rng(random_state)
-    n = _N_SYNTHETIC
-    labels = np.zeros(n, dtype=np.int64)
+    labels = np.zeros(_N_SYNTHETIC, dtype=np.int64)
     if which == "varying-norm":
         spread = np.arange(1, 513) ** -0.375  # variances that fall off as those of network features roughly do
-        X = rng.standard_normal((n, 512)) * spread * rng.lognormal(0, 0.35, (n, 1))
+        X = rng.standard_normal((_N_SYNTHETIC, 512)) * spread * rng.lognormal(0, 0.35, (_N_SYNTHETIC, 1))
     else:
-        X = rng.standard_normal((n, 64))
+        X = rng.standard_normal((_N_SYNTHETIC, 64))
         if which == "blobs":
-            labels = np.arange(n) % 5
+            labels = np.arange(_N_SYNTHETIC) % 5
             X += rng.standard_normal((5, 64))[labels] * 2
     return X.astype(np.float32), labels.astype(str)
 
