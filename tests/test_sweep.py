@@ -15,7 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_iris, make_blobs
 from threadpoolctl import threadpool_limits
 
-from helpers.sweep import sweep_kmeans
+from helpers.sweep import _fill_empty, sweep_kmeans
 
 ROOT = Path(__file__).parents[1]
 BLOBS, TRUTH = make_blobs(300, n_features=5, centers=3, cluster_std=0.5, random_state=0)
@@ -138,6 +138,12 @@ def test_no_cluster_is_empty_where_the_leading_components_are_equal():
     X[np.arange(36), 64 + np.arange(36)] = 1e-6
     sweep = sweep_kmeans(X, [4, 20, 40], n_init=1)
     check_coherence(X, sweep)
+
+
+def test_empty_clusters_are_not_given_the_same_point_twice():
+    """The farthest point has an equal: the second empty cluster gets the next farthest, and not that equal."""
+    points = np.array([[0.0], [0.0], [0.0], [3.0], [10.0], [10.0]])  # their mean is 3.8
+    assert _fill_empty(points, np.zeros(6, dtype=np.int32), 3).tolist() == [2, 0, 0, 0, 1, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
