@@ -22,6 +22,7 @@ from functools import partial
 from itertools import combinations_with_replacement
 
 import numpy as np
+import pandas as pd
 import scipy.sparse
 from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances_chunked
@@ -31,7 +32,8 @@ from tqdm import tqdm
 
 from .scheduling import run_tasks
 
-TILE = 512
+# Not a power of two: the rows of a tile would lie in each other's way in the processor's cache.
+TILE = 500
 # Blocks are as small as keeps many processors busy, and at most so large: small ones have more sums to pass on.
 _N_BLOCKS = 16
 _BLOCK_TILES = 64
@@ -59,8 +61,8 @@ class Clustering:
 
 def encode(labels: np.ndarray) -> Clustering:
     """Number the labels of one labeling."""
-    clusters, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    return Clustering(clusters, codes, sizes)
+    codes, clusters = pd.factorize(labels, sort=True)
+    return Clustering(clusters, codes, np.bincount(codes))
 
 
 def cluster_distance_sums(
@@ -147,7 +149,9 @@ class _Points:
 
     def double(self, part: slice | np.ndarray) -> np.ndarray:
         """Some of the samples, centred and scaled, in float64."""
-        return (self.X[part] - self.mean) / self.scale
+        centred = self.X[part] - self.mean
+        centred /= self.scale
+        return centred
 
 
 def _centre(X: np.ndarray) -> _Points:
@@ -158,26 +162,26 @@ def _centre(X: np.ndarray) -> _Points:
     points = _Points(X, mean, scale, np.empty(X.shape, dtype=dtype), np.empty(len(X)))
     for part in _parts(len(X), TILE):
         centred = points.double(part)
-        points.fast[part] = _ROOT * centred
         points.squares[part] = np.einsum("ij,ij->i", centred, centred)
+        np.multiply(centred, _ROOT, out=points.fast[part], casting="same_kind")
     return points
 
 
 def _euclidean_sums(X: np.ndarray, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None) -> np.ndarray:
     points, blocks = _centre(X), _blocks(len(X), n_clusters)
-    sums = np.zeros((len(X) if rows is None else len(rows), n_clusters))
+    sums = np.zeros((n_clusters, len(X) if rows is None else len(rows)))
     if rows is None:
         pairs = list(combinations_with_replacement(blocks, 2))
         for pair, sums_of_blocks in zip(pairs, _results(_pair_sums, (points, columns, n_clusters), pairs)):
             for block, block_sums in zip(pair, sums_of_blocks):
-                sums[block[0].start : block[-1].stop] += block_sums
+                sums[:, block[0].start : block[-1].stop] += block_sums
     else:
         parts = [(part, block) for part in _parts(len(rows), TILE) for block in blocks]
         tasks = [(rows[part], block) for part, block in parts]
         for (part, _), part_sums in zip(parts, _results(_target_sums, (points, columns, n_clusters), tasks)):
-            sums[part] += part_sums
+            sums[:, part] += part_sums
     sums *= points.scale
-    return sums
+    return np.ascontiguousarray(sums.T)
 
 
 def _blocks(n: int, n_clusters: int) -> list[list[slice]]:
@@ -191,49 +195,62 @@ def _blocks(n: int, n_clusters: int) -> list[list[slice]]:
 def _pair_sums(
     points: _Points, columns: np.ndarray, n_clusters: int, ours: list[slice], theirs: list[slice]
 ) -> list[np.ndarray]:
-    """A task: what the distances between two blocks add to the sums (block, K) of each, or of the one that both are."""
+    """A task: what the distances between two blocks add to the sums (K, block) of each, or of the one that both are."""
     members = partial(_members, n_clusters=n_clusters, dtype=points.fast.dtype)
     their_members = [members(columns[tile]) for tile in theirs]
     our_sums = [np.zeros((n_clusters, tile.stop - tile.start)) for tile in ours]
     their_sums = our_sums if ours == theirs else [np.zeros((n_clusters, tile.stop - tile.start)) for tile in theirs]
+    # Memory that is asked for anew takes longer to get than a tile of few features to compute.
+    room, turned_room = np.empty((2, TILE * TILE), points.fast.dtype)
     for i, target in enumerate(ours):
         target_members = members(columns[target])
         for j in range(i if ours == theirs else 0, len(theirs)):
-            distances = _distances(points, theirs[j], target)
+            distances = _distances(points, theirs[j], target, room)
             our_sums[i] += their_members[j] @ distances
             if theirs[j] != target:
-                their_sums[j] += target_members @ np.ascontiguousarray(distances.T)
+                turned = turned_room[: distances.size].reshape(distances.shape[::-1])
+                np.copyto(turned, distances.T)
+                their_sums[j] += target_members @ turned
     different = (our_sums,) if ours == theirs else (our_sums, their_sums)
-    return [np.ascontiguousarray(np.concatenate(sums, axis=1).T) for sums in different]
+    return [np.concatenate(sums, axis=1) for sums in different]
 
 
 def _target_sums(
     points: _Points, columns: np.ndarray, n_clusters: int, target: np.ndarray, tiles: list[slice]
 ) -> np.ndarray:
-    """A task: what the distances of some samples to a block add to their sums (target, K)."""
+    """A task: what the distances of some samples to a block add to their sums (K, target)."""
     members = partial(_members, n_clusters=n_clusters, dtype=points.fast.dtype)
-    return sum(members(columns[tile]) @ _distances(points, tile, target) for tile in tiles).T
+    room = np.empty(TILE * TILE, points.fast.dtype)
+    return sum(members(columns[tile]) @ _distances(points, tile, target, room) for tile in tiles)
 
 
-def _distances(points: _Points, tile: slice, target: slice | np.ndarray) -> np.ndarray:
-    """Distances between two parts of the samples, each of them exact to about 1e-6.
-
-    A sample and itself are a near pair too, and their difference is 0.
-    """
+def _distances(points: _Points, tile: slice, target: slice | np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Distances between two parts of the samples, each of them exact to about 1e-6, in the memory `room`."""
     tile_samples, target_samples = _indices(tile), _indices(target)
-    squared, (i, j) = _fast_squares(
-        points.fast[tile], points.fast[target], points.squares[tile], points.squares[target]
+    squared = room[: len(tile_samples) * len(target_samples)].reshape(len(tile_samples), len(target_samples))
+    i, j = _fast_squares(
+        points.fast[tile], points.fast[target], points.squares[tile], points.squares[target], squared
     )
     if not len(i):
         return np.sqrt(squared, out=squared)
     # From here on distances and no squares, which for the near may be too small for float32.
     distances = np.sqrt(np.maximum(squared, 0, out=squared), out=squared)
     many = _FEW * squared.size
+    if len(i) <= many:
+        # Most of the few are a sample and itself.
+        itself = tile_samples[i] == target_samples[j]
+        distances[i[itself], j[itself]] = 0
+        i, j = i[~itself], j[~itself]
     if len(i) > many and distances.dtype == np.float32:
         i, j = np.unique(i), np.unique(j)
         some, others = tile_samples[i], target_samples[j]
-        block, near = _fast_squares(
-            _ROOT * points.double(some), _ROOT * points.double(others), points.squares[some], points.squares[others]
+        block = np.empty((len(i), len(j)))
+        near = _fast_squares(
+            _ROOT * points.double(some),
+            _ROOT * points.double(others),
+            points.squares[some],
+            points.squares[others],
+            block,
         )
         distances[np.ix_(i, j)] = np.sqrt(np.maximum(block, 0, out=block), out=block)
         i, j = i[near[0]], j[near[1]]
@@ -247,20 +264,20 @@ def _distances(points: _Points, tile: slice, target: slice | np.ndarray) -> np.n
 
 
 def _fast_squares(
-    ours: np.ndarray, theirs: np.ndarray, our_squares: np.ndarray, their_squares: np.ndarray
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    ours: np.ndarray, theirs: np.ndarray, our_squares: np.ndarray, their_squares: np.ndarray, out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Squared distances by the fast formula from points times root 2, and where they have lost too many digits."""
-    dtype = ours.dtype.type
+    dtype = out.dtype.type
     our_squares, their_squares = our_squares.astype(dtype)[:, np.newaxis], their_squares.astype(dtype)
-    squared = ours @ theirs.T
-    np.subtract(our_squares, squared, out=squared)
-    squared += their_squares
+    np.matmul(ours, theirs.T, out=out)
+    np.subtract(our_squares, out, out=out)
+    out += their_squares
     # Below the second term a square itself has lost digits, or is 0 for a difference that is not.
     share, least = dtype(_NEAR[dtype]), dtype(1e7) * np.finfo(dtype).tiny
-    # Most tiles have no such pair, and a look at their smallest distance shows it.
-    if squared.min() > share * (our_squares.max() + their_squares.max()) + least:
-        return squared, (np.empty(0, dtype=int), np.empty(0, dtype=int))
-    return squared, np.nonzero(squared <= share * our_squares + (share * their_squares + least))
+    # Most rows have no such pair, and their smallest distance shows it.
+    few = np.flatnonzero(out.min(axis=1) <= share * (our_squares[:, 0] + their_squares.max()) + least)
+    i, j = np.nonzero(out[few] <= share * our_squares[few] + (share * their_squares + least))
+    return few[i], j
 
 
 # --- closed forms, linear in n ----------------------------------------------------------------------------------------

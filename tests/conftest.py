@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import yaml
 
+from helpers.datasets import load_images
 from helpers.notebooks import build_book
 from helpers.parameters import ROOT, Parameters, load_parameters
 
@@ -42,12 +46,32 @@ def fast_book(tmp_path_factory, cache_dir) -> Book:
     return build(tmp_path_factory.mktemp("fast"), load_parameters(ROOT / "params" / "fast.yml", cache_dir=cache_dir))
 
 
+def run(*command) -> str:
+    """Run a module of Python from the repository as a person would, and give what it says."""
+    finished = subprocess.run([sys.executable, "-m", *map(str, command)], cwd=ROOT, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    return finished.stdout
+
+
 @pytest.fixture(scope="session")
-def second_book(tmp_path_factory, cache_dir) -> Book:
-    """The book of params/second.yml: other images, other choices."""
-    return build(
-        tmp_path_factory.mktemp("second"), load_parameters(ROOT / "params" / "second.yml", cache_dir=cache_dir)
-    )
+def own_images(tmp_path_factory) -> Path:
+    """Photographs as files, with a space in the folder's name."""
+    folder = tmp_path_factory.mktemp("own images")
+    images = load_images("solar-cells", n_images=170)
+    for i in range(len(images)):
+        images.open(i).save(folder / f"{images.names[i]}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def second_book(tmp_path_factory, cache_dir, own_images) -> Book:
+    """The book of params/second.yml about a folder of images, made by the command: other images, other choices."""
+    folder = tmp_path_factory.mktemp("second")
+    chosen = yaml.safe_load((ROOT / "params" / "second.yml").read_text(encoding="utf-8"))
+    chosen |= {"dataset": f"folder:{own_images}", "cache_dir": cache_dir}
+    (folder / "mine.yml").write_text(yaml.safe_dump(chosen), encoding="utf-8")
+    said = run("helpers", "book", "-f", folder / "mine.yml", "-o", folder)
+    return Book(load_parameters(folder / "mine.yml"), folder / "html", folder / "stage", said.splitlines())
 
 
 @pytest.fixture(scope="session")

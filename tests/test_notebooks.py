@@ -11,10 +11,11 @@ import sys
 
 import nbformat
 import pytest
+from conftest import run
 from nbclient import NotebookClient
 from papermill import inspect_notebook
 
-from helpers.datasets import load_images, load_study_images
+from helpers.datasets import load_study_images
 from helpers.embeddings import load_study
 from helpers.notebooks import NotebookError, check_notebook, notebook_sources, run_notebook
 from helpers.parameters import ROOT, ParameterError, Parameters
@@ -147,9 +148,11 @@ def test_data_are_checked_before_anything_is_executed(tmp_path):
     assert not (tmp_path / "out.ipynb").exists()
 
 
-def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, cache_dir):
-    parameters = Parameters(dataset="digits", n_images=10, cache_dir=cache_dir)
-    assert run_notebook(ROOT / "notebooks" / "01_embeddings.ipynb", tmp_path / "out.ipynb", parameters).is_file()
+def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
+    executed = []
+    monkeypatch.setattr("helpers.notebooks._execute", lambda path, *rest: executed.append(path.name))
+    run_notebook(ROOT / "notebooks" / "01_embeddings.ipynb", tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10))
+    assert executed == ["01_embeddings.ipynb"]
 
 
 # --- five ways --------------------------------------------------------------------------------------------------------
@@ -169,51 +172,45 @@ def results(path):
     return shown
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Forty photographs as files, with a space in the folder's name."""
-    folder = tmp_path_factory.mktemp("own images")
-    images = load_images("solar-cells", n_images=40)
-    for i in range(len(images)):
-        images.open(i).save(folder / f"{images.names[i]}.png")
-    return folder
-
-
-def run(*command):
-    finished = subprocess.run([sys.executable, "-m", *map(str, command)], cwd=ROOT, capture_output=True, text=True)
-    assert finished.returncode == 0, finished.stderr[-2000:]
-    return finished.stdout
-
-
-def by_hand(folder, output, cache_dir):
+def by_hand(parameters, output):
     """As in JupyterLab: edit the cell of parameters, run all cells in the folder of the notebook."""
     notebook = nbformat.read(ELBOW, as_version=4)
     cell = cell_of_parameters(notebook)
-    cell.source = cell.source.replace('"solar-cells"', repr(f"folder:{folder}")).replace(
-        '"_build/cache"', repr(cache_dir)
-    )
+    for name, value in parameters:
+        cell.source = re.sub(rf"(?m)^({name}: .*?) = .*?(  #.*)$", lambda m: f"{m[1]} = {value!r}{m[2]}", cell.source)
+    assert Parameters(**{**dict(parameters), **values_of(cell)}) == parameters
     NotebookClient(notebook, resources={"metadata": {"path": ELBOW.parent}}).execute()
     nbformat.write(notebook, output)
 
 
-def test_five_ways_lead_to_the_same_numbers(folder, tmp_path):
-    options = ["-p", "dataset", f"folder:{folder}"]
-    file = tmp_path / "mine.yml"
-    file.write_text(f"dataset: 'folder:{folder}'\ncache_dir: '{tmp_path / 'cache-1'}'\n")
-    # A cache for each way, so that none is served what another computed; but the second must lead to the very book of
-    # the first, with nothing left to compute.
-    cache = [[*("-p", "cache_dir"), str(tmp_path / f"cache-{way}")] for way in range(1, 6)]
+def values_of(cell):
+    """The values that a cell of parameters gives to names."""
+    values = {}
+    exec(cell.source, values)  # its own annotated assignments, and nothing else
+    return {name: value for name, value in values.items() if name in Parameters.model_fields}
 
-    run("helpers", "book", "-f", file, "-o", tmp_path / "book")
-    said = run("helpers", "book", *options, *cache[0], "-o", tmp_path / "book")
+
+def test_five_ways_lead_to_the_same_numbers(second_book, tmp_path):
+    """The first made the book; the second must lead to that very book; the others compute all anew for themselves."""
+    chosen = second_book.parameters
+    assert "The book is at" in "\n".join(second_book.said)
+    said = run("helpers", "book", *options(chosen, Parameters.model_fields), "-o", second_book.pages.parent)
     assert "Nothing has changed since the last build." in said
-    run("papermill", ELBOW, tmp_path / "out.ipynb", *options, *cache[2], "--no-progress-bar")
-    run("helpers", "run", ELBOW, *options, *cache[3], "-o", tmp_path / "run")
-    by_hand(folder, tmp_path / "lab.ipynb", cache[4][2])
 
-    expected = results(tmp_path / "book" / "stage" / "notebooks" / ELBOW.name)
+    used = check_notebook(ELBOW)
+    own = [chosen.model_copy(update={"cache_dir": str(tmp_path / f"cache-{way}")}) for way in range(3)]
+    run("papermill", ELBOW, tmp_path / "out.ipynb", *options(own[0], used), "--no-progress-bar")
+    run("helpers", "run", ELBOW, *options(own[1], used), "-o", tmp_path / "run")
+    by_hand(own[2], tmp_path / "lab.ipynb")
+
+    expected = results(second_book.stage / "notebooks" / ELBOW.name)
     for path in ("out.ipynb", "run/03_elbow.ipynb", "lab.ipynb"):
         assert results(tmp_path / path) == expected, path
+
+
+def options(parameters, names):
+    """The parameters of these names that are not at their default, as on a command line."""
+    return [part for name, value in parameters.changed().items() if name in names for part in ("-p", name, str(value))]
 
 
 # --- the commands -----------------------------------------------------------------------------------------------------
@@ -286,7 +283,7 @@ def test_make_hands_folders_with_spaces_and_quotes_on_unharmed(tmp_path):
         "DATASET=folder:/my pics/d'or",
     ]
     # `make test` may have started this test: what it tells an inner make is left out.
-    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "ARGS"}
     printed = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout
     assert printed == "<-m><helpers><book><-f><my file.yml><-p><dataset><folder:/my pics/d'or>"
 
