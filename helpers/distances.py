@@ -228,9 +228,7 @@ def _distances(points: _Points, tile: slice, target: slice | np.ndarray, room: n
     """Distances between two parts of the samples, each of them exact to about 1e-6, in the memory `room`."""
     tile_samples, target_samples = _indices(tile), _indices(target)
     squared = room[: len(tile_samples) * len(target_samples)].reshape(len(tile_samples), len(target_samples))
-    i, j = _fast_squares(
-        points.fast[tile], points.fast[target], points.squares[tile], points.squares[target], squared
-    )
+    i, j = _fast_squares(points.fast[tile], points.fast[target], points.squares[tile], points.squares[target], squared)
     if not len(i):
         return np.sqrt(squared, out=squared)
     # From here on distances and no squares, which for the near may be too small for float32.

@@ -151,7 +151,9 @@ def test_data_are_checked_before_anything_is_executed(tmp_path):
 def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
     executed = []
     monkeypatch.setattr("helpers.notebooks._execute", lambda path, *rest: executed.append(path.name))
-    run_notebook(ROOT / "notebooks" / "01_embeddings.ipynb", tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10))
+    run_notebook(
+        ROOT / "notebooks" / "01_embeddings.ipynb", tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10)
+    )
     assert executed == ["01_embeddings.ipynb"]
 
 
