@@ -178,8 +178,10 @@ def by_hand(parameters, output):
     """As in JupyterLab: edit the cell of parameters, run all cells in the folder of the notebook."""
     notebook = nbformat.read(ELBOW, as_version=4)
     cell = cell_of_parameters(notebook)
-    for name, value in parameters:
-        cell.source = re.sub(rf"(?m)^({name}: .*?) = .*?(  #.*)$", lambda m: f"{m[1]} = {value!r}{m[2]}", cell.source)
+    values = dict(parameters)
+    cell.source = re.sub(
+        r"(?m)^(\w+)(: .*?) = .*?(  #.*)$", lambda m: f"{m[1]}{m[2]} = {values[m[1]]!r}{m[3]}", cell.source
+    )
     assert Parameters(**{**dict(parameters), **values_of(cell)}) == parameters
     NotebookClient(notebook, resources={"metadata": {"path": ELBOW.parent}}).execute()
     nbformat.write(notebook, output)
