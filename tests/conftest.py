@@ -34,6 +34,15 @@ def build(folder: Path, parameters: Parameters, source_dir: Path = ROOT) -> Book
     return Book(parameters, folder / "html", folder / "stage", said)
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the tests of a book in one process, so that it is built once."""
+    for item in items:
+        chosen = item.callspec.params.get("book") if hasattr(item, "callspec") else None
+        for book in ("fast_book", "second_book"):
+            if book == chosen or book in item.fixturenames:
+                item.add_marker(pytest.mark.xdist_group(book))
+
+
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory) -> str:
     """A cache of this test session alone, so that no result of an earlier one is taken for a new one."""
@@ -41,9 +50,29 @@ def cache_dir(tmp_path_factory) -> str:
 
 
 @pytest.fixture(scope="session")
-def fast_book(tmp_path_factory, cache_dir) -> Book:
+def own_images(tmp_path_factory) -> Path:
+    """Photographs as files, with a space in the folder's name."""
+    folder = tmp_path_factory.mktemp("own images")
+    images = load_images("solar-cells", n_images=160, random_state=1)
+    for i in range(len(images)):
+        images.open(i).save(folder / f"{images.names[i]}.png")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def choices(cache_dir, own_images) -> dict[str, Parameters]:
+    """The parameters of the two small books: other images, other choices."""
+    folder = {"dataset": f"folder:{own_images}"}
+    return {
+        name: load_parameters(ROOT / "params" / f"{name}.yml", cache_dir=cache_dir, **changed)
+        for name, changed in (("fast", {}), ("second", folder))
+    }
+
+
+@pytest.fixture(scope="session")
+def fast_book(tmp_path_factory, choices) -> Book:
     """The book of params/fast.yml."""
-    return build(tmp_path_factory.mktemp("fast"), load_parameters(ROOT / "params" / "fast.yml", cache_dir=cache_dir))
+    return build(tmp_path_factory.mktemp("fast"), choices["fast"])
 
 
 def run(*command) -> str:
@@ -54,24 +83,12 @@ def run(*command) -> str:
 
 
 @pytest.fixture(scope="session")
-def own_images(tmp_path_factory) -> Path:
-    """Photographs as files, with a space in the folder's name."""
-    folder = tmp_path_factory.mktemp("own images")
-    images = load_images("solar-cells", n_images=170)
-    for i in range(len(images)):
-        images.open(i).save(folder / f"{images.names[i]}.png")
-    return folder
-
-
-@pytest.fixture(scope="session")
-def second_book(tmp_path_factory, cache_dir, own_images) -> Book:
-    """The book of params/second.yml about a folder of images, made by the command: other images, other choices."""
+def second_book(tmp_path_factory, choices) -> Book:
+    """The book of params/second.yml about a folder of images, made by the command."""
     folder = tmp_path_factory.mktemp("second")
-    chosen = yaml.safe_load((ROOT / "params" / "second.yml").read_text(encoding="utf-8"))
-    chosen |= {"dataset": f"folder:{own_images}", "cache_dir": cache_dir}
-    (folder / "mine.yml").write_text(yaml.safe_dump(chosen), encoding="utf-8")
+    (folder / "mine.yml").write_text(yaml.safe_dump(choices["second"].changed()), encoding="utf-8")
     said = run("helpers", "book", "-f", folder / "mine.yml", "-o", folder)
-    return Book(load_parameters(folder / "mine.yml"), folder / "html", folder / "stage", said.splitlines())
+    return Book(choices["second"], folder / "html", folder / "stage", said.splitlines())
 
 
 @pytest.fixture(scope="session")
