@@ -34,6 +34,12 @@ def build(folder: Path, parameters: Parameters, source_dir: Path = ROOT) -> Book
     return Book(parameters, folder / "html", folder / "stage", said)
 
 
+def pytest_configure(config):
+    """One thread in each of the processes among which the tests are divided; more would get in each other's way."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+
+
 def pytest_collection_modifyitems(items):
     """Keep the tests of a book in one process, so that it is built once."""
     for item in items:

@@ -107,6 +107,18 @@ def test_second_call_is_served_from_the_store(images, computed, stored, monkeypa
     assert same(embed_images(images, cache_dir=stored), computed)
 
 
+def test_what_is_stored_is_read_without_loading_the_network(stored, computed):
+    program = """
+import sys
+from helpers.datasets import load_images
+from helpers.embeddings import embed_images
+print(len(embed_images(load_images("solar-cells", n_images=20), cache_dir=sys.argv[1]).features), "torch" in sys.modules)
+"""
+    command = [sys.executable, "-c", program, stored]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said.split() == [str(len(computed.features)), "False"]
+
+
 def test_no_images_at_all_are_an_error(images, tmp_path):
     with pytest.raises(EmbeddingError, match="no images"):
         embed_images(images.take([]), cache_dir=tmp_path)
@@ -334,7 +346,7 @@ def test_every_byte_of_a_chunk_counts(tmp_path, monkeypatch):
     content = path.read_bytes()
     call = embeddings.chunk_call(images, "pixels", None, network_key(images, tmp_path, monkeypatch), tmp_path)
     assert embeddings.is_cached(embeddings.embed_chunk, **call)
-    for position in range(0, len(content), 7):
+    for position in range(0, len(content), 23):
         path.write_bytes(content[:position] + bytes([content[position] ^ 1]) + content[position + 1 :])
         assert not embeddings.is_cached(embeddings.embed_chunk, **call), position
     for length in range(0, len(content), 97):
