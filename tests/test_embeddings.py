@@ -112,7 +112,8 @@ def test_what_is_stored_is_read_without_loading_the_network(stored, computed):
 import sys
 from helpers.datasets import load_images
 from helpers.embeddings import embed_images
-print(len(embed_images(load_images("solar-cells", n_images=20), cache_dir=sys.argv[1]).features), "torch" in sys.modules)
+images = load_images("solar-cells", n_images=20)
+print(len(embed_images(images, cache_dir=sys.argv[1]).features), "torch" in sys.modules)
 """
     command = [sys.executable, "-c", program, stored]
     said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
