@@ -40,6 +40,7 @@ def pytest_configure(config):
         os.environ.setdefault(name, "1")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of this name
 def pytest_collection_modifyitems(items):
     """Keep the tests of a book in one process, so that it is built once."""
     for item in items:
