@@ -1,7 +1,7 @@
 """What happens to embeddings when things go wrong, tried harder than the tests have time for.
 
 python -m benchmarks.hardships kills [N]    N kills (default 20) at random moments, then a finish, of 640 solar cells
-python -m benchmarks.hardships bytes        every byte of a stored chunk flipped, and every truncation of it
+python -m benchmarks.hardships bytes        every byte of a small chunk flipped, and every truncation of it
 python -m benchmarks.hardships writers      two processes that fill the same store at once
 python -m benchmarks.hardships disk         a full disk: a tmpfs of 600 kB (needs the right to mount it)
 python -m benchmarks.hardships files        bad and strange files, and what becomes of each
@@ -78,8 +78,8 @@ def kills(folder: Path, n_kills: int) -> None:
 
 
 def damaged_bytes(folder: Path) -> None:
-    """Whether every flipped byte and every truncation of a chunk of 64 images is noticed."""
-    images = load_images("digits", n_images=64)
+    """Whether every flipped byte and every truncation of a small chunk is noticed."""
+    images = load_images("digits", n_images=2)
     calls: list[dict] = []
     original = embeddings.chunk_call
     embeddings.chunk_call = lambda *args: calls.append(original(*args)) or calls[-1]
