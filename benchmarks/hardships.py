@@ -62,15 +62,15 @@ def kills(folder: Path, n_kills: int) -> None:
     whole = embed_images(images, cache_dir=folder / "whole")
     longest = 2 + 1.2 * (time.perf_counter() - started)  # a process starts before it embeds
     rng, there = random.Random(0), []
-    for _ in range(n_kills):
+    while len(there) < n_kills:
         process = start(folder / "killed")
         time.sleep(rng.uniform(0, longest))
-        done = process.poll() is not None
+        if process.poll() is not None:
+            shutil.rmtree(folder / "killed")  # it was not hit: from the beginning
+            continue
         process.send_signal(signal.SIGKILL)
         process.wait()
         there.append(len(chunks(folder / "killed")))
-        if done or there[-1] == len(chunks(folder / "whole")):
-            shutil.rmtree(folder / "killed")  # it had finished: from the beginning, so that every kill hits something
     finished = embed_images(images, cache_dir=folder / "killed")
     print(f"{n_kills} kills; chunks in the store after each: {there}")
     print(f"finished: features equal bit for bit: {same(finished, whole)}; ", end="")
