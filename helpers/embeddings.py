@@ -90,7 +90,7 @@ def embed_images(
     -------
     Embeddings
         An image that cannot be read is left out and listed with its reason. The features of an image do not depend
-        on the other images.
+        on the other images. Features that are all stored are taken whatever device computed them.
 
     Raises
     ------

@@ -34,8 +34,11 @@ def build(folder: Path, parameters: Parameters, source_dir: Path = ROOT) -> Book
     return Book(parameters, folder / "html", folder / "stage", said)
 
 
-def pytest_configure(config):
-    """One thread in each of the processes among which the tests are divided; more would get in each other's way."""
+def pytest_configure():
+    """One thread in each of the processes that the tests are divided among: more would get in each other's way.
+
+    The processes started from here inherit it; with ``-n 0`` only those that the tests start do.
+    """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
 
@@ -52,7 +55,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory) -> str:
-    """A cache of this test session alone, so that no result of an earlier one is taken for a new one."""
+    """A cache of this process alone, so that no result of an earlier session is taken for a new one."""
     return str(tmp_path_factory.mktemp("cache"))
 
 

@@ -80,7 +80,14 @@ def test_constant_features_change_nothing():
 
 
 @pytest.mark.parametrize(
-    "labels", [list("aabb"), [-1, -1, 7, 7], np.array([0.5, 0.5, 1.5, 1.5]), [True, True, False, False]]
+    "labels",
+    [
+        list("aabb"),
+        [-1, -1, 7, 7],
+        np.array([0.5, 0.5, 1.5, 1.5]),
+        [True, True, False, False],
+        np.array([2, 2, 300, 300], dtype=">i4"),
+    ],
 )
 def test_any_kind_of_label(labels):
     expected = silhouette_samples([[0.0], [1.0], [4.0], [6.0]], [0, 0, 1, 1])
