@@ -57,21 +57,20 @@ def same(first: Embeddings, second: Embeddings) -> bool:
 def kills(folder: Path, n_kills: int) -> None:
     """SIGKILL after a random time, again and again; then the run is let finish."""
     images = load_images("solar-cells", n_images=640)
-    started = time.perf_counter()
     whole = embed_images(images, cache_dir=folder / "whole")
-    longest = 2 + 1.2 * (time.perf_counter() - started)  # a process starts before it embeds
-    rng, there = random.Random(0), []
+    rng, longest, there = random.Random(0), 60.0, []
     while len(there) < n_kills:
-        process = start(folder / "killed")
-        time.sleep(rng.uniform(0, longest))
-        if process.poll() is not None:
-            if process.returncode:
+        process, started = start(folder / "killed"), time.perf_counter()
+        try:
+            if process.wait(timeout=rng.uniform(0, longest)):
                 raise SystemExit(f"The process that embeds ended with {process.returncode}.")
-            shutil.rmtree(folder / "killed")  # it was not hit: from the beginning
-            continue
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        there.append(len(chunks(folder / "killed")))
+            # It was not hit: from the beginning, and no later than it took.
+            longest = time.perf_counter() - started
+            shutil.rmtree(folder / "killed")
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            there.append(len(chunks(folder / "killed")))
     finished = embed_images(images, cache_dir=folder / "killed")
     print(f"{n_kills} kills; chunks in the store after each: {there}")
     print(f"finished: features equal bit for bit: {same(finished, whole)}; ", end="")
