@@ -113,9 +113,9 @@ def embed_images(
         return [chunk_call(chunk, backbone, weights, {**key, "device": device}, cache_dir) for chunk in chunks]
 
     # What is stored whole is taken, wherever it was computed: that PyTorch need not be loaded saves a chapter seconds.
-    for device in _DEVICES:
-        if all(is_cached(embed_chunk, **call) for call in calls(device)):
-            return _collect(images, calls(device))
+    for stored in map(calls, _DEVICES):
+        if all(is_cached(embed_chunk, **call) for call in stored):
+            return _collect(images, stored)
     missing = calls(_device())
     _compute_missing(missing, cache_dir)
     return _collect(images, missing)
@@ -232,8 +232,6 @@ def _compute_missing(calls: list[dict[str, Any]], cache_dir: str) -> None:
     sizes = [len(call["contents"]) for call in calls]
     there = [is_cached(embed_chunk, **call) for call in calls]
     n_there = sum(size for size, stored in zip(sizes, there) if stored)
-    if n_there == sum(sizes):
-        return
     remove_leftovers(cache_dir, embed_chunk)
     missing = [(call,) for call, stored in zip(calls, there) if not stored]
     check_workers(_network, calls[0]["unkeyed"]["backbone"], calls[0]["unkeyed"]["weights"])

@@ -72,10 +72,10 @@ def own_images(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def choices(cache_dir, own_images) -> dict[str, Parameters]:
     """The parameters of the two small books: other images, other choices."""
-    folder = {"dataset": f"folder:{own_images}"}
+    fast, second = (ROOT / "params" / name for name in ("fast.yml", "second.yml"))
     return {
-        name: load_parameters(ROOT / "params" / f"{name}.yml", cache_dir=cache_dir, **changed)
-        for name, changed in (("fast", {}), ("second", folder))
+        "fast": load_parameters(fast, cache_dir=cache_dir),
+        "second": load_parameters(second, dataset=f"folder:{own_images}", cache_dir=cache_dir),
     }
 
 
