@@ -2,7 +2,8 @@
 
 A silhouette needs, for each sample, the sum of its distances to the samples of each cluster. The distances do not
 depend on the clustering. So each tile of the distance matrix is computed once and summed by the clusters of all
-labelings side by side; the matrix is symmetric, so each pair of tiles is computed once and used twice.
+labelings side by side; the matrix is symmetric, so each pair of tiles is computed once and used twice. Summing is half
+of the work where features are few, so two labelings are summed at once, by the cells in which their clusters meet.
 
 Exactness. The fast formula ``|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`` loses digits where two samples are much nearer to each
 other than to the origin. The samples are centred first. Then a tile is computed in float32, and the pairs that are
@@ -88,22 +89,29 @@ def cluster_distance_sums(
     ndarray of float64, shape (n, K) or (r, K)
         The clusterings side by side. The distance of a sample to itself counts as 0.
     """
+    formula = not (scipy.sparse.issparse(X) or kwds) and metric in ("euclidean", "sqeuclidean", "cosine")
+    if formula and metric == "euclidean":
+        return _euclidean_sums(X, clusterings, rows)
     columns = _columns(clusterings)
     sizes = np.concatenate([clustering.sizes for clustering in clusterings])
     if metric == "precomputed":
         return _given_sums(X, columns, len(sizes), rows)
-    if scipy.sparse.issparse(X) or kwds or metric not in ("euclidean", "sqeuclidean", "cosine"):
+    if not formula:
         return _chunked_sums(X, columns, len(sizes), rows, metric=metric, **kwds)
-    if metric == "euclidean":
-        return _euclidean_sums(X, columns, len(sizes), rows)
     closed_form = _squared_sums if metric == "sqeuclidean" else _cosine_sums
     return closed_form(X, columns, sizes, rows)
 
 
 def _columns(clusterings: list[Clustering]) -> np.ndarray:
     """For each sample the number of its cluster in each clustering, counted through all of them: (n, m)."""
-    offsets = np.cumsum([0] + [len(clustering.sizes) for clustering in clusterings[:-1]])
-    return np.stack([c.codes + offset for c, offset in zip(clusterings, offsets)], axis=1).astype(np.int32)
+    numbers = zip(clusterings, _numbers(clusterings))
+    return np.stack([ours[clustering.codes] for clustering, ours in numbers], axis=1).astype(np.int32)
+
+
+def _numbers(clusterings: list[Clustering]) -> list[np.ndarray]:
+    """The numbers of the clusters of each clustering."""
+    stops = np.cumsum([len(clustering.sizes) for clustering in clusterings])
+    return [np.arange(stop - len(clustering.sizes), stop) for clustering, stop in zip(clusterings, stops)]
 
 
 def _members(columns: np.ndarray, n_clusters: int, dtype: np.typing.DTypeLike = np.float64) -> scipy.sparse.csc_array:
@@ -168,18 +176,62 @@ def _centre(X: np.ndarray) -> _Points:
     return points
 
 
-def _euclidean_sums(X: np.ndarray, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None) -> np.ndarray:
-    points, blocks = _centre(X), _blocks(len(X), n_clusters)
+@dataclass(frozen=True)
+class _Cells:
+    """Clusterings in pairs: where the clusters of two meet are cells, and a sample is added to one of these only.
+
+    `columns` (n, g) has the number of each sample's cell in each pair, `fold` (K, C) a one for each cell of a cluster.
+    """
+
+    columns: np.ndarray
+    fold: scipy.sparse.csr_array
+
+    def members(self, part: slice) -> scipy.sparse.csc_array:
+        """Which of some samples each cell has, as ones (C, part)."""
+        return _members(self.columns[part], self.fold.shape[1], self.fold.dtype)
+
+    def sums(self, members: scipy.sparse.csc_array, distances: np.ndarray) -> np.ndarray:
+        """The distances to some samples, added by cluster."""
+        return self.fold @ (members @ distances)
+
+
+def _cells(clusterings: list[Clustering], dtype: np.dtype) -> _Cells:
+    """Pair the clusterings with few clusters and those with many, unless that makes too many cells to be of use."""
+    numbers = _numbers(clusterings)
+    waiting = sorted(range(len(clusterings)), key=lambda i: len(clusterings[i].sizes))
+    groups, clusters = [], []  # clusterings into cells, and for each the clusters that its cells are part of
+    while waiting:
+        few, many = waiting[0], waiting.pop()
+        k = len(clusterings[many].sizes)
+        both = encode(clusterings[few].codes * k + clusterings[many].codes)
+        if few != many and len(both.sizes) <= TILE // 2:
+            waiting.remove(few)
+            groups.append(both)
+            clusters.append([numbers[few][both.clusters // k], numbers[many][both.clusters % k]])
+        else:
+            groups.append(clusterings[many])
+            clusters.append([numbers[many]])
+    cells = np.concatenate([ours for ours, parts in zip(_numbers(groups), clusters) for _ in parts])
+    rows = np.concatenate([part for parts in clusters for part in parts])
+    fold = scipy.sparse.csr_array((np.ones(len(rows), dtype), (rows, cells)))
+    return _Cells(_columns(groups), fold)
+
+
+def _euclidean_sums(X: np.ndarray, clusterings: list[Clustering], rows: np.ndarray | None) -> np.ndarray:
+    points = _centre(X)
+    cells = _cells(clusterings, points.fast.dtype)
+    n_clusters = cells.fold.shape[0]
+    blocks = _blocks(len(X), n_clusters)
     sums = np.zeros((n_clusters, len(X) if rows is None else len(rows)))
     if rows is None:
         pairs = list(combinations_with_replacement(blocks, 2))
-        for pair, sums_of_blocks in zip(pairs, _results(_pair_sums, (points, columns, n_clusters), pairs)):
+        for pair, sums_of_blocks in zip(pairs, _results(_pair_sums, (points, cells), pairs)):
             for block, block_sums in zip(pair, sums_of_blocks):
                 sums[:, block[0].start : block[-1].stop] += block_sums
     else:
         parts = [(part, block) for part in _parts(len(rows), TILE) for block in blocks]
         tasks = [(rows[part], block) for part, block in parts]
-        for (part, _), part_sums in zip(parts, _results(_target_sums, (points, columns, n_clusters), tasks)):
+        for (part, _), part_sums in zip(parts, _results(_target_sums, (points, cells), tasks)):
             sums[:, part] += part_sums
     sums *= points.scale
     return sums.T
@@ -193,36 +245,31 @@ def _blocks(n: int, n_clusters: int) -> list[list[slice]]:
     return [tiles[at : at + size] for at in range(0, len(tiles), size)]
 
 
-def _pair_sums(
-    points: _Points, columns: np.ndarray, n_clusters: int, ours: list[slice], theirs: list[slice]
-) -> list[np.ndarray]:
+def _pair_sums(points: _Points, cells: _Cells, ours: list[slice], theirs: list[slice]) -> list[np.ndarray]:
     """A task: what the distances between two blocks add to the sums (K, block) of each, or of the one that both are."""
-    members = partial(_members, n_clusters=n_clusters, dtype=points.fast.dtype)
-    their_members = [members(columns[tile]) for tile in theirs]
+    n_clusters = cells.fold.shape[0]
+    their_members = [cells.members(tile) for tile in theirs]
     our_sums = [np.zeros((n_clusters, tile.stop - tile.start)) for tile in ours]
     their_sums = our_sums if ours == theirs else [np.zeros((n_clusters, tile.stop - tile.start)) for tile in theirs]
     # Memory that is asked for anew takes longer to get than a tile of few features to compute.
     room, turned_room = np.empty((2, TILE * TILE), points.fast.dtype)
     for i, target in enumerate(ours):
-        target_members = members(columns[target])
+        target_members = cells.members(target)
         for j in range(i if ours == theirs else 0, len(theirs)):
             distances = _distances(points, theirs[j], target, room)
-            our_sums[i] += their_members[j] @ distances
+            our_sums[i] += cells.sums(their_members[j], distances)
             if theirs[j] != target:
                 turned = turned_room[: distances.size].reshape(distances.shape[::-1])
                 np.copyto(turned, distances.T)
-                their_sums[j] += target_members @ turned
+                their_sums[j] += cells.sums(target_members, turned)
     different = (our_sums,) if ours == theirs else (our_sums, their_sums)
     return [np.concatenate(sums, axis=1) for sums in different]
 
 
-def _target_sums(
-    points: _Points, columns: np.ndarray, n_clusters: int, target: np.ndarray, tiles: list[slice]
-) -> np.ndarray:
+def _target_sums(points: _Points, cells: _Cells, target: np.ndarray, tiles: list[slice]) -> np.ndarray:
     """A task: what the distances of some samples to a block add to their sums (K, target)."""
-    members = partial(_members, n_clusters=n_clusters, dtype=points.fast.dtype)
     room = np.empty(TILE * TILE, points.fast.dtype)
-    return sum(members(columns[tile]) @ _distances(points, tile, target, room) for tile in tiles)
+    return sum(cells.sums(cells.members(tile), _distances(points, tile, target, room)) for tile in tiles)
 
 
 def _distances(points: _Points, tile: slice, target: slice | np.ndarray, room: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 from benchmarks.coverage import designs, estimate_coverage, table_honesty
 from benchmarks.exactness import exact, nasty_cases
 from helpers import scheduling
-from helpers.distances import _SMALL, TILE
+from helpers.distances import _SMALL, TILE, _cells, encode
 from helpers.silhouette import (
     centroid_silhouette_samples,
     cluster_table,
@@ -478,3 +478,16 @@ def test_errors_of_the_table_are_no_more_than_twice_too_small():
     """Over new samples the score varies more than its error says, since silhouettes share distances."""
     ratios = [table_honesty(3, 300, d, width, repeats=60) for d, width in ((2, 0.3), (20, 1.0))]
     assert all(0.6 < ratio["score"] < 2.2 for ratio in ratios)
+
+
+@pytest.mark.parametrize("counts", [[3], [2, 3], [2, 3, 4], [40, 2, 700, 3], [700, 701]])
+def test_sums_over_cells_are_sums_over_clusters(counts):
+    """Whatever is paired: also one labeling, and labelings that meet in more cells than are worth it."""
+    rng = np.random.default_rng(0)
+    labels = [rng.permutation(np.arange(1500) % k) for k in counts]
+    values = rng.integers(0, 100, size=(1500, 4)).astype(np.float64)
+    cells = _cells([encode(row) for row in labels], np.float64)
+    expected = [values[row == cluster].sum(axis=0) for row in labels for cluster in np.unique(row)]
+    np.testing.assert_array_equal(cells.sums(cells.members(slice(0, 1500)), values), expected)
+    n_pairs = len(counts) - cells.columns.shape[1]
+    assert n_pairs == {(2, 3): 1, (2, 3, 4): 1, (40, 2, 700, 3): 1}.get(tuple(counts), 0)
