@@ -185,6 +185,15 @@ def write_atomically(path: Path, write: Callable[[typing.BinaryIO], None]) -> No
     os.replace(file.name, path)
 
 
+def mapped_array(shape: tuple[int, int], folder: str | Path) -> np.memmap:
+    """An array of float32 that need not fit into memory, mapped from a file of a folder that is gone with it."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="array-") as file:
+        if hasattr(os, "posix_fallocate"):
+            # Without it a full disk would be noticed at a write to memory, which ends the process.
+            os.posix_fallocate(file.fileno(), 0, 4 * int(np.prod(shape)))
+        return np.memmap(typing.cast(typing.BinaryIO, file), dtype=np.float32, shape=shape)
+
+
 def _key(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
     module = function.__module__.rpartition(".")[2]
     return digest(

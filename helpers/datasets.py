@@ -14,7 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from .cache import digest
-from .images import IMAGE_ENDINGS, ImageSet, draw_tile, file_digests, find_images, read_file, read_pixels, walk
+from .images import (
+    IMAGE_ENDINGS,
+    ImageSet,
+    draw_tile,
+    file_digests,
+    find_addresses,
+    find_images,
+    read_file,
+    read_pixels,
+    walk,
+)
 from .parameters import ROOT, ParameterError, Parameters, nearest_name
 from .torchvision_sets import TORCHVISION_SETS, load_torchvision
 
@@ -54,7 +64,8 @@ def load_images(
     ----------
     dataset : str
         ``solar-cells``, ``digits``, ``imagenet-sample``, ``synthetic:NAME``, ``torchvision:NAME``, or ``folder:PATH``
-        for the images below a folder, whose subfolders name their classes. A relative path starts at the repository.
+        for the images below a folder, whose subfolders name their classes. A relative path starts at the repository;
+        an address such as ``s3://bucket/photos`` is one that fsspec knows.
     n_images : int, optional
         Take a random sample of this size, in the order of the collection, in which each class has its share.
     random_state : int
@@ -243,6 +254,8 @@ def _digits() -> ImageSet:
 def _folder(dataset: str, path: str) -> ImageSet:
     if not path:
         raise ParameterError(f"The data set {dataset!r} names no folder; write folder:PATH, as in folder:/my/images.")
+    if "://" in path:
+        return _address(dataset, path)
     folder = _existing_folder(path, f"of the data set {dataset!r}")
     paths = find_images(folder)
     if not paths:
@@ -252,7 +265,24 @@ def _folder(dataset: str, path: str) -> ImageSet:
             if n_files
             else f"The folder {folder} is empty: it must hold images ({' '.join(IMAGE_ENDINGS)})."
         )
-    names = [path.relative_to(folder).as_posix() for path in paths]
+    return _files(dataset, [path.relative_to(folder).as_posix() for path in paths], paths)
+
+
+def _address(dataset: str, address: str) -> ImageSet:
+    if "::" in address:
+        raise ParameterError(f"The address {address} is a chain of addresses; give one, such as s3://bucket/photos.")
+    try:
+        paths = find_addresses(address)
+    except Exception as error:  # file systems raise almost anything
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ParameterError(f"The address {address} of the data set cannot be read: {reason}.") from None
+    if not paths:
+        raise ParameterError(f"The address {address} holds no images ({' '.join(IMAGE_ENDINGS)}).")
+    return _files(dataset, [path.removeprefix(address).lstrip("/") for path in paths], paths)
+
+
+def _files(dataset: str, names: list[str], paths: Sequence[Path | str]) -> ImageSet:
+    """A collection of files whose names begin with their class, if there is more than one."""
     labels = np.array([name.rpartition("/")[0] for name in names])
     known = labels if len(set(labels)) > 1 else None
     return ImageSet(dataset, names, known, file_digests(paths), "", paths, read_file)

@@ -22,13 +22,14 @@ import numpy as np
 from tqdm import tqdm
 
 from .backbones import LITE0, Backbone, EmbeddingError, backbone_key, find_weights, load_backbone
-from .cache import cached, is_cached, remove_leftovers
+from .cache import cached, is_cached, mapped_array, remove_leftovers
 from .datasets import comes_with, load_study_images
 from .images import ChangedImageError, ImageSet
 from .parameters import ROOT, Parameters
 from .scheduling import check_workers, run_tasks
 
 CHUNK_SIZE = 64
+_IN_MEMORY = 2**32  # bytes
 _DEVICES = ("cpu", "cuda", "mps")
 
 
@@ -39,7 +40,7 @@ class Embeddings:
     Attributes
     ----------
     features : ndarray of float32, shape (n, d)
-        One row for each image that could be read.
+        One row for each image that could be read; mapped from a file where they are larger than `_IN_MEMORY`.
     kept : ndarray of int64, shape (n,)
         The index in the collection of each row's image.
     skipped : list of [str, str]
@@ -115,10 +116,10 @@ def embed_images(
     # What is stored whole is taken, wherever it was computed: that PyTorch need not be loaded saves a chapter seconds.
     for stored in map(calls, _DEVICES):
         if all(is_cached(embed_chunk, **call) for call in stored):
-            return _collect(images, stored)
+            return _collect(images, stored, cache_dir)
     missing = calls(_device())
     _compute_missing(missing, cache_dir)
-    return _collect(images, missing)
+    return _collect(images, missing, cache_dir)
 
 
 def load_study(parameters: Parameters) -> tuple[ImageSet, Embeddings]:
@@ -235,13 +236,20 @@ def _compute_missing(calls: list[dict[str, Any]], cache_dir: str) -> None:
     remove_leftovers(cache_dir, embed_chunk)
     missing = [(call,) for call, stored in zip(calls, there) if not stored]
     check_workers(_network, calls[0]["unkeyed"]["backbone"], calls[0]["unkeyed"]["weights"])
+    with (
+        _full_disk(cache_dir),
+        _one_thread_a_batch(),
+        tqdm(total=sum(sizes), initial=n_there, desc="embedding", unit="image", delay=2) as bar,
+    ):
+        for size in run_tasks(_compute_one, missing):
+            bar.update(size)
+
+
+@contextmanager
+def _full_disk(cache_dir: str) -> Iterator[None]:
+    """Say in one sentence that the disk is full."""
     try:
-        with (
-            _one_thread_a_batch(),
-            tqdm(total=sum(sizes), initial=n_there, desc="embedding", unit="image", delay=2) as bar,
-        ):
-            for size in run_tasks(_compute_one, missing):
-                bar.update(size)
+        yield
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
@@ -277,14 +285,14 @@ def _one_thread_a_batch() -> Iterator[None]:
         torch.set_num_threads(n_threads)
 
 
-def _collect(images: ImageSet, calls: list[dict[str, Any]]) -> Embeddings:
+def _collect(images: ImageSet, calls: list[dict[str, Any]], cache_dir: str) -> Embeddings:
     """Read all chunks into one array."""
     features = np.empty((0, 0), dtype=np.float32)
     kept, skipped = [], []
     for call in calls:
         chunk = cached(embed_chunk, **call)
         if chunk.features.size and not features.size:
-            features = np.empty((len(images), chunk.features.shape[1]), dtype=np.float32)
+            features = _room(len(images), chunk.features.shape[1], cache_dir)
         start = len(kept) + len(skipped)
         good = [start + row for row, reason in enumerate(chunk.reasons) if not reason]
         features[len(kept) : len(kept) + len(good)] = chunk.features[: len(good)]
@@ -294,3 +302,11 @@ def _collect(images: ImageSet, calls: list[dict[str, Any]]) -> Embeddings:
         name, reason = skipped[0]
         raise EmbeddingError(f"None of the {len(images)} images could be read; the first, {name}: {reason}.")
     return Embeddings(features[: len(kept)], np.array(kept, dtype=np.int64), skipped)
+
+
+def _room(n: int, d: int, cache_dir: str) -> np.ndarray:
+    """Where features are put: in memory, or in a file where they might not fit into it."""
+    if n * d * np.dtype(np.float32).itemsize <= _IN_MEMORY:
+        return np.empty((n, d), dtype=np.float32)
+    with _full_disk(cache_dir):
+        return mapped_array((n, d), cache_dir)

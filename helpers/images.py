@@ -6,17 +6,18 @@ import hashlib
 import io
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
+import fsspec
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 from tqdm import tqdm
 
 from .cache import digest
+from .scheduling import run_tasks
 
 IMAGE_ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 # What those endings mean. Another format under such a name would start decoders that nobody asked for, Ghostscript too.
@@ -24,6 +25,7 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 # Pillow loads its decoders at the first use, and two threads that do so at once find only some of them.
 Image.init()
 _LARGEST_FILE = 2**30
+_FILES_A_TASK = 64
 _UNREADABLE = "unreadable: "
 
 
@@ -141,41 +143,72 @@ def walk(folder: Path) -> Iterator[Path]:
     yield from sorted(map(Path, closed))
 
 
-def file_digests(paths: Sequence[Path]) -> list[str]:
-    """SHA-256 of the content of each file: its date could stay while it changes. Unreadable ones give the reason."""
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as workers,
-        tqdm(total=len(paths), desc="reading", unit="image", delay=2) as bar,
-    ):
-        found = []
-        for content in workers.map(_file_digest, paths):
-            found.append(content)
-            bar.update()
+def find_addresses(address: str) -> list[str]:
+    """The image files below an address that fsspec knows, such as ``s3://bucket/photos``, in the order of their names.
+
+    Hidden files and folders are left out.
+    """
+    files, top = fsspec.url_to_fs(address)
+    below = [path.removeprefix(top).lstrip("/") for path in files.find(top)]
+    names = sorted(name for name in below if not any(part.startswith(".") for part in name.split("/")))
+    return [f"{address.rstrip('/')}/{name}" for name in names if Path(name).suffix.lower() in IMAGE_ENDINGS]
+
+
+def file_digests(paths: Sequence[Path | str]) -> list[str]:
+    """SHA-256 of the content of each file: its date could stay while it changes. Unreadable ones give the reason.
+
+    The workers of a cluster read them, if there is one.
+    """
+    parts = [(paths[start : start + _FILES_A_TASK],) for start in range(0, len(paths), _FILES_A_TASK)]
+    found: list[str] = []
+    with tqdm(total=len(paths), desc="reading", unit="image", delay=2) as bar:
+        for contents in run_tasks(_file_digests, parts):
+            found += contents
+            bar.update(len(contents))
     return found
 
 
-def _file_digest(path: Path) -> str:
+def _file_digests(paths: Sequence[Path | str]) -> list[str]:
+    """A task: the digests of a few files."""
+    return [_file_digest(path) for path in paths]
+
+
+def _file_digest(path: Path | str) -> str:
     try:
-        with open(path, "rb") as file:
+        with _open(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return f"{_UNREADABLE}{error.strerror}"
+        return f"{_UNREADABLE}{_reason(error)}"
 
 
-def read_file(path: Path, content: str) -> Image.Image:
+def read_file(path: Path | str, content: str) -> Image.Image:
     """The picture of a file whose content is still that of `content`."""
+    name = Path(path).name
     try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size > _LARGEST_FILE:
+        with _open(path) as file:
+            if file.seek(0, os.SEEK_END) > _LARGEST_FILE:
                 raise ValueError("the file is larger than 1 GiB")
+            file.seek(0)
             data = file.read()
     except OSError as error:
-        if f"{_UNREADABLE}{error.strerror}" != content:
-            raise ChangedImageError(f"The image {path.name} can no longer be read: {error.strerror}.") from None
+        if f"{_UNREADABLE}{_reason(error)}" != content:
+            raise ChangedImageError(f"The image {name} can no longer be read: {_reason(error)}.") from None
         raise
     if hashlib.sha256(data).hexdigest() != content:
-        raise ChangedImageError(f"The image {path.name} has changed since its collection was opened.")
+        raise ChangedImageError(f"The image {name} has changed since its collection was opened.")
     return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+def _open(path: Path | str) -> BinaryIO:
+    """A file of this machine, or one at an address."""
+    if isinstance(path, Path):
+        return open(path, "rb")
+    files, name = fsspec.url_to_fs(path)
+    return files.open(name, "rb")
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
 
 
 def read_pixels(pixels: np.ndarray, content: str) -> Image.Image:

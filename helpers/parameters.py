@@ -34,8 +34,8 @@ class Parameters(BaseModel):
 
     dataset: str = Field(
         "solar-cells",
-        description="the images: `folder:PATH` for your own, `solar-cells`, `digits`, `imagenet-sample`, "
-        "`synthetic:NAME` or `torchvision:NAME`",
+        description="the images: `folder:PATH` for your own, where PATH is a folder or an address such as "
+        "`s3://bucket/photos`, `solar-cells`, `digits`, `imagenet-sample`, `synthetic:NAME` or `torchvision:NAME`",
     )
     pictures: str | None = Field(
         None,
@@ -80,6 +80,11 @@ class Parameters(BaseModel):
         None, description="the k whose samples are shown one by one; null takes those that the criteria prefer"
     )
     n_init: int = Field(10, ge=1, le=1000, description="k-means restarts for each k; the best one is kept")
+    algorithm: Literal["lloyd", "minibatch"] = Field(
+        "lloyd",
+        description="how k-means is computed: `minibatch`, for features larger than memory, reads them in batches and "
+        "is coarser",
+    )
     random_state: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
     scheduler: str = Field(
         "",

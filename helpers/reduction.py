@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from tqdm import tqdm
+
+from .cache import mapped_array
+
+if TYPE_CHECKING:
+    from sklearn.decomposition import IncrementalPCA
+
+_BATCH = 4096  # rows that are in memory at once, of features in a file
 
 
 @dataclass(frozen=True)
@@ -36,23 +46,29 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
     Returns
     -------
     ndarray of float32, shape (n, d)
+        Mapped from a file beside that of the features where these are.
 
     Raises
     ------
     ValueError
         If `how` is another word, or the features are not a finite matrix.
     """
-    from sklearn.preprocessing import StandardScaler, normalize
-    from sklearn.utils import check_array
+    from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
+    from sklearn.utils import check_array, gen_batches
 
-    features = check_array(features, dtype=np.float64, input_name="features")
-    if how == "none":
-        return features.astype(np.float32)
-    if how == "unit":
-        return normalize(features).astype(np.float32)
-    if how == "standard":
-        return StandardScaler().fit_transform(features).astype(np.float32)
-    raise ValueError(f"how = {how!r} is not allowed; allowed are 'none', 'unit' and 'standard'.")
+    scalers = {"none": FunctionTransformer(), "unit": Normalizer(), "standard": StandardScaler()}
+    if how not in scalers:
+        raise ValueError(f"how = {how!r} is not allowed; allowed are 'none', 'unit' and 'standard'.")
+    given = check_array(features, input_name="features")
+    scaler = scalers[how]
+    batches = list(gen_batches(len(given), _BATCH))
+    for rows in batches if how == "standard" else []:
+        scaler.partial_fit(given[rows].astype(np.float64))
+    in_file = isinstance(features, np.memmap)
+    scaled = mapped_array(given.shape, Path(features.filename).parent) if in_file else np.empty(given.shape, np.float32)
+    for rows in batches:
+        scaled[rows] = scaler.transform(given[rows].astype(np.float64))
+    return scaled
 
 
 def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponents:
@@ -69,13 +85,32 @@ def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponen
     PrincipalComponents
     """
     from sklearn.decomposition import PCA
+    from sklearn.utils import gen_batches
     from threadpoolctl import threadpool_limits
 
     # The full decomposition is exact and needs no seed; one thread, since the number of them shows in the last digits.
     with threadpool_limits(limits=1):
-        pca = PCA(svd_solver="full").fit(features)
-        points = features if n_components is None else pca.transform(features)[:, :n_components]
+        in_file = isinstance(features, np.memmap)
+        pca = _pca_in_batches(features) if in_file else PCA(svd_solver="full").fit(features)
+        if n_components is None:
+            points = features
+        else:
+            batches = gen_batches(len(features), _BATCH)
+            points = np.concatenate([pca.transform(features[rows])[:, :n_components] for rows in batches])
     return PrincipalComponents(np.ascontiguousarray(points, dtype=np.float32), pca.explained_variance_ratio_)
+
+
+def _pca_in_batches(features: np.ndarray) -> IncrementalPCA:
+    """All components, so that nothing is lost from batch to batch."""
+    from sklearn.decomposition import IncrementalPCA
+    from sklearn.utils import gen_batches
+
+    n, d = features.shape
+    pca = IncrementalPCA()
+    batches = list(gen_batches(n, max(_BATCH, 4 * d), min_batch_size=min(n, d)))
+    for rows in tqdm(batches, desc="PCA", unit="batch", delay=2):
+        pca.partial_fit(features[rows].astype(np.float64))
+    return pca
 
 
 def sample_distances(X: np.ndarray, *, n_pairs: int, random_state: int) -> np.ndarray:

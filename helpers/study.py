@@ -93,6 +93,7 @@ def measure_criteria(
     n_components: int | None,
     metric: str = "euclidean",
     n_init: int,
+    algorithm: str = "lloyd",
     random_state: int,
     cache_dir: str | Path,
 ) -> tuple[KMeansSweep, pd.DataFrame]:
@@ -106,7 +107,7 @@ def measure_criteria(
         Consecutive.
     n_components : int or None
         Principal components that k-means sees, as for `fit_pca`.
-    metric, n_init, random_state
+    metric, n_init, algorithm, random_state
         As for `silhouette_samples` and `sweep_kmeans`.
     cache_dir : path
         Where the clusterings of points, references and subsamples are kept.
@@ -121,7 +122,7 @@ def measure_criteria(
     seeded = {"random_state": random_state, "cache_dir": cache_dir}
     many_at_once = {"unkeyed": {"n_jobs": -1}}
     few = {"n_init": N_INIT_REFERENCES, **seeded, **many_at_once}
-    sweep = cached(sweep_kmeans, points, k_values, n_init=n_init, **seeded, **many_at_once)
+    sweep = cached(sweep_kmeans, points, k_values, n_init=n_init, algorithm=algorithm, **seeded, **many_at_once)
     gap, uniform = (
         cached(gap_statistic, points, range(1, max(k_values) + 1), references=kind, n_references=N_REFERENCES, **few)
         for kind in GAP_REFERENCES

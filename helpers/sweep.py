@@ -7,6 +7,9 @@ algorithm, Pattern Recognition 36, 451-461), so that inertia never rises with k.
 
 Restarts only have to be compared, so scikit-learn's Lloyd runs them in float32 on the leading principal components.
 The best of them is then finished on all features in float64, until no point changes its cluster.
+
+Points that do not fit into memory are read from their file in random batches, by scikit-learn's MiniBatchKMeans
+(Sculley 2010, Web-scale k-means clustering), each k by itself; see `sweep_kmeans`.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from numbers import Integral
 import numpy as np
 from scipy.sparse import csr_array
 from sklearn import config_context
-from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, gen_batches
@@ -35,6 +38,9 @@ _MAX_ITER = 300  # as in scikit-learn; k-means stops earlier on all but contrive
 _N_CANDIDATES = 8  # points of which one becomes a further centre
 _N_ROUNDS = 2  # in which each k learns from the k before it and the k after it
 _BATCH = 2048  # rows whose distances to all centres are held at once
+_VALUES = 2**22  # of some rows that are added up at once
+_N_PASSES = 3  # over points that are read in batches; further ones were seen to change inertia by less than 0.1 %
+ALGORITHMS = ("lloyd", "minibatch")
 
 # OpenMP's and BLAS's: looked up once, since that takes longer than a small k-means.
 _THREADS = ThreadpoolController()
@@ -54,15 +60,18 @@ class KMeansSweep:
     labels : ndarray of int32, shape (m, n)
         The cluster of each point, a row for each k; cluster 0 is the largest, and none is empty.
     inertia : ndarray of float64, shape (m,)
-        Sum of the squared distances of the points to their centres; it never rises with k.
+        Sum of the squared distances of the points to their centres; with ``lloyd`` it never rises with k.
     centers : list of ndarray of float64, shape (k, p)
         The means of the clusters, for each k.
+    algorithm : {'lloyd', 'minibatch'}
+        How they were found.
     """
 
     k_values: np.ndarray
     labels: np.ndarray
     inertia: np.ndarray
     centers: list[np.ndarray]
+    algorithm: str
 
 
 def sweep_kmeans(
@@ -72,13 +81,14 @@ def sweep_kmeans(
     n_init: int = 10,
     random_state: int = 0,
     n_jobs: int | None = None,
+    algorithm: str = "lloyd",
 ) -> KMeansSweep:
     """Fit k-means once for each k, so that inertia and silhouettes describe the same clusterings.
 
     Parameters
     ----------
     X : array-like, shape (n, p)
-        Points, float32 or float64.
+        Points, float32 or float64; for ``minibatch`` an array that is mapped from a file need not fit into memory.
     k_values : sequence of int
         Numbers of clusters, in any order, each at least 1 and at most the number of distinct points.
         The clustering for one k depends on the others, which share their starts with it.
@@ -88,6 +98,9 @@ def sweep_kmeans(
         Seed; the result depends on neither `n_jobs` nor the number of threads.
     n_jobs : int, optional
         Fits that run at once, as joblib has it.
+    algorithm : {'lloyd', 'minibatch'}
+        ``minibatch`` holds a batch of points at a time, shares no starts between the ks, and ends near to an optimum
+        and not in one.
 
     Returns
     -------
@@ -96,21 +109,28 @@ def sweep_kmeans(
     Raises
     ------
     ValueError
-        If X is not a finite matrix, its squares overflow, or a k is not possible for it.
+        If there is no such algorithm, X is not a finite matrix, its squares overflow, or a k is not possible for it.
     """
     X = check_array(X, dtype=[np.float64, np.float32], order="C", input_name="X")
     ks = _check_k_values(k_values, X)
     if n_init < 1:
         raise ValueError(f"n_init = {n_init} is not possible: at least one draw of centres is needed.")
-    points, mean, scale = _standardize(X)
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"algorithm = {algorithm!r} is not allowed; allowed are 'lloyd' and 'minibatch'.")
+    points = _standardize(X)
     # One thread a fit: the order in which threads add up would show in the last digits, and from there in labels.
     # Warnings are silenced here and not in the fits, whose threads share one list of filters.
     with _THREADS.limit(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of equal centres, which `_finish` tells apart
-        fits = _sweep(points, sorted(set(ks)), n_init, random_state, n_jobs)
+        find = _sweep if algorithm == "lloyd" else _by_batches
+        fits = find(points, sorted(set(ks)), n_init, random_state, n_jobs)
     labels, inertia, centers = zip(*(fits[k] for k in ks))
     return KMeansSweep(
-        np.array(ks), np.stack(labels), np.array(inertia) * scale**2, [part * scale + mean for part in centers]
+        np.array(ks),
+        np.stack(labels),
+        np.array(inertia) * points.scale**2,
+        [part * points.scale + points.mean for part in centers],
+        algorithm,
     )
 
 
@@ -129,20 +149,37 @@ def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
     return [int(k) for k in ks]
 
 
-def _standardize(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """The points about their mean and within 1 of it, so that an offset or a scale costs no digits; mean and scale."""
+@dataclass(frozen=True)
+class _Points:
+    """The points about their mean and within 1 of it, so that an offset or a scale costs no digits."""
+
+    X: np.ndarray
+    mean: np.ndarray
+    scale: float
+    dtype = np.dtype(np.float64)
+
+    def __len__(self) -> int:
+        return len(self.X)
+
+    def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
+        """Some of them, in float64."""
+        points = np.subtract(self.X[rows], self.mean, dtype=np.float64)
+        points /= self.scale
+        return points
+
+
+def _standardize(X: np.ndarray) -> _Points:
     mean = X.mean(axis=0, dtype=np.float64)
-    points = np.subtract(X, mean, dtype=np.float64)
-    scale = float(max(points.max(), -points.min())) or 1.0
+    scale = float(np.maximum(X.max(axis=0) - mean, mean - X.min(axis=0)).max()) or 1.0
     with np.errstate(over="ignore"):
         if not np.isfinite(np.float64(scale) ** 2 * X.size):
             raise ValueError(f"X reaches {scale:.2g} from its mean, and the squares of that overflow: rescale it.")
-    points /= scale
-    return points, mean, scale
+    return _Points(X, mean, scale)
 
 
-def _sweep(points: np.ndarray, ks: list[int], n_init: int, random_state: int, n_jobs: int | None) -> dict[int, _Fit]:
+def _sweep(rows: _Points, ks: list[int], n_init: int, random_state: int, n_jobs: int | None) -> dict[int, _Fit]:
     """Fit each of the rising ks."""
+    points = rows[:]
     rng = np.random.RandomState(random_state)
     view = _leading_components(points, rng)
     draws = [kmeans_plusplus(view, ks[-1], random_state=rng)[0] for _ in range(n_init)]
@@ -199,14 +236,14 @@ def _grow(points: np.ndarray, labels: np.ndarray, smaller: int, k: int, rng: np.
     That point is drawn as in k-means++: the best of some candidates.
     """
     labels = labels.copy()
-    squares = _squares(points, _means(points, labels, smaller)[labels])
+    squares = _squares(points, _means(points, labels, smaller), labels)
     for cluster in range(smaller, k):
         drawn = np.searchsorted(np.cumsum(squares), rng.random_sample(_N_CANDIDATES) * squares.sum())
         drawn = drawn.clip(max=len(points) - 1)
         drawn = np.where(squares[drawn] > 0, drawn, squares.argmax())
         distances = euclidean_distances(points[drawn], points, squared=True)
         best = drawn[np.minimum(distances, squares).sum(axis=1).argmin()]
-        distances = _squares(points, points[best])
+        distances = _squares(points, points[[best]])
         labels[distances < squares] = cluster
         squares = np.minimum(distances, squares)
     return labels
@@ -232,9 +269,9 @@ def _fit(points: np.ndarray, start: np.ndarray, k: int, before: _Fit | None, rng
     return fit[0], min(fit[1], before[1]), fit[2]  # it cannot be above the one before, except in the last digit
 
 
-def _finish(points: np.ndarray, labels: np.ndarray, k: int) -> _Fit:
+def _finish(points: np.ndarray | _Points, labels: np.ndarray, k: int, max_iter: int = _MAX_ITER) -> _Fit:
     """Lloyd's iterations on all features, until no point changes its cluster; clusters ordered by size."""
-    for _ in range(_MAX_ITER):
+    for _ in range(max_iter):
         labels = _fill_empty(points, labels, k)
         centers = _means(points, labels, k)
         nearest = _nearest(points, centers)
@@ -247,33 +284,38 @@ def _finish(points: np.ndarray, labels: np.ndarray, k: int) -> _Fit:
     order = np.argsort(-np.bincount(labels), kind="stable")
     rank = np.empty(k, dtype=np.int32)
     rank[order] = np.arange(k)
-    return rank[labels], float(_squares(points, centers[labels]).sum()), centers[order]
+    return rank[labels], float(_squares(points, centers, labels).sum()), centers[order]
 
 
-def _fill_empty(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+def _fill_empty(points: np.ndarray | _Points, labels: np.ndarray, k: int) -> np.ndarray:
     """Give each empty cluster the point that is farthest from its centre, as scikit-learn does."""
     sizes = np.bincount(labels, minlength=k)
     if sizes.all():
         return labels
     labels = labels.copy()
-    squares = _squares(points, _means(points, labels, k)[labels])
+    squares = _squares(points, _means(points, labels, k), labels)
     for cluster in np.flatnonzero(sizes == 0):
         farthest = np.where(sizes[labels] > 1, squares, -1).argmax()
         sizes[labels[farthest]] -= 1
         labels[farthest], sizes[cluster] = cluster, 1
-        squares = np.minimum(squares, _squares(points, points[farthest]))  # its duplicates are no candidates now
+        squares = np.minimum(squares, _squares(points, points[[farthest]]))  # its duplicates are no candidates now
     return labels
 
 
-def _means(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+def _means(points: np.ndarray | _Points, labels: np.ndarray, k: int) -> np.ndarray:
     """The mean of each cluster, 0 for an empty one."""
+    sizes = np.bincount(labels, minlength=k)
+    batches = gen_batches(len(points), max(_BATCH, _VALUES // points[:1].shape[1]))
+    total = sum(_sums(points[rows], labels[rows], k) for rows in batches)
+    return total / sizes.clip(1).astype(total.dtype)[:, np.newaxis]
+
+
+def _sums(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
     n = len(points)
-    members = csr_array((np.ones(n, dtype=points.dtype), (labels, np.arange(n))), shape=(k, n))
-    sizes = np.bincount(labels, minlength=k).clip(1).astype(points.dtype)
-    return (members @ points) / sizes[:, np.newaxis]
+    return csr_array((np.ones(n, dtype=points.dtype), (labels, np.arange(n))), shape=(k, n)) @ points
 
 
-def _nearest(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
+def _nearest(points: np.ndarray | _Points, centers: np.ndarray) -> np.ndarray:
     """The nearest centre of each point, from |c|^2 / 2 - xc, which is least for the same c as |x - c|^2."""
     half_squares = (centers**2).sum(axis=1) / 2
     labels = np.empty(len(points), dtype=np.int32)
@@ -282,7 +324,38 @@ def _nearest(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
     return labels
 
 
-def _squares(points: np.ndarray, centers: np.ndarray) -> np.ndarray:
-    """The squared distance of each point to its row of centres, or to the one there is."""
-    difference = points - centers
-    return np.einsum("ij,ij->i", difference, difference)
+def _squares(points: np.ndarray | _Points, centers: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
+    """The squared distance of each point to the centre that its label names, or to the only one."""
+    squares = np.empty(len(points), dtype=points.dtype)
+    for rows in gen_batches(len(points), _BATCH):
+        difference = points[rows] - (centers if labels is None else centers[labels[rows]])
+        squares[rows] = np.einsum("ij,ij->i", difference, difference)
+    return squares
+
+
+# --- points that do not fit into memory -------------------------------------------------------------------------------
+
+
+def _by_batches(points: _Points, ks: list[int], n_init: int, random_state: int, n_jobs: int | None) -> dict[int, _Fit]:
+    """Fit each k from batches of points."""
+    seeds = np.random.RandomState(random_state).randint(2**31, size=n_init)
+    tasks = [(k, int(seed)) for k in reversed(ks) for seed in seeds]
+    runs = run_tasks(_mini_batch, tasks, shared=(points,), n_jobs=n_jobs)
+    best: dict[int, _Start] = {}
+    for (k, _), start in zip(tasks, tqdm(runs, total=len(tasks), desc="k-means, batches", delay=2, unit="fit")):
+        best[k] = _better(best.get(k), start)
+    return {k: _finish(points, best[k][0], k, max_iter=1) for k in tqdm(ks, desc="k-means, finish", delay=2, unit="k")}
+
+
+def _mini_batch(points: _Points, k: int, seed: int) -> _Start:
+    """A task: some passes over the points in random batches, and the labels after them."""
+    rng = np.random.RandomState(seed)
+    size = max(_BATCH, 3 * k)  # the first batch gives the first centres, too
+    kmeans = MiniBatchKMeans(k, n_init=1, random_state=rng, compute_labels=False)
+    with _THREADS.limit(limits=1), config_context(assume_finite=True):
+        for _ in range(_N_PASSES):
+            order = rng.permutation(len(points))
+            for rows in gen_batches(len(points), size, min_batch_size=min(k, len(points))):
+                kmeans.partial_fit(points[np.sort(order[rows])])
+        labels = _nearest(points, kmeans.cluster_centers_)
+    return labels, float(_squares(points, kmeans.cluster_centers_, labels).sum())

@@ -144,7 +144,7 @@ def test_pairs_disagree_where_no_step_does():
 def test_criteria_side_by_side():
     assert BLOBS.index.tolist() == list(range(2, 9))
     assert {"inertia", "score", "macro", "positive", "negative"} <= set(BLOBS.columns)
-    sweep = KMeansSweep(np.array([3, 2]), np.array([[0, 1, 2, 0], [0, 1, 1, 0]]), np.array([1.0, 2.0]), [])
+    sweep = KMeansSweep(np.array([3, 2]), np.array([[0, 1, 2, 0], [0, 1, 1, 0]]), np.array([1.0, 2.0]), [], "lloyd")
     table = silhouette_table(np.zeros((2, 4)), sweep.labels)
     assert compare_criteria(sweep, table)["inertia"].to_dict() == {3: 1.0, 2: 2.0}
 

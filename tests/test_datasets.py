@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import re
+import sys
 import tarfile
 import urllib.error
 import urllib.request
 
+import fsspec
 import numpy as np
 import pytest
 import torchvision
@@ -18,6 +21,7 @@ from sklearn.metrics import adjusted_rand_score
 
 from helpers import torchvision_sets
 from helpers.datasets import load_features, load_images
+from helpers.images import ChangedImageError
 from helpers.parameters import ROOT, ParameterError
 from helpers.silhouette import silhouette_samples
 from helpers.sweep import sweep_kmeans
@@ -500,3 +504,59 @@ def test_values_that_are_no_numbers_are_shown_as_zero(tmp_path):
     values = np.array([[np.nan, 1], [2, np.inf]], dtype=np.float32)
     Image.fromarray(values).save(tmp_path / "a.tif")
     assert np.asarray(load_images(f"folder:{tmp_path}").open(0))[..., 0].tolist() == [[0, 127], [255, 0]]
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bucket(tmp_path):
+    """Pictures of two classes at an address, and the same in a folder."""
+    files = fsspec.filesystem("memory")
+    for name in ("b/1.png", "a/2.PNG", "a/no.txt", ".hidden/3.png", "a/zero.png"):
+        content = io.BytesIO()
+        if name.lower().endswith("png") and "zero" not in name:
+            Image.new("RGB", (8, 8), (len(name), 0, 200)).save(content, "png")
+        files.pipe(f"/bucket/{name}", content.getvalue())
+        path = tmp_path / "folder" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.getvalue())
+    yield "memory://bucket"
+    files.rm("/bucket", recursive=True)
+
+
+def test_an_address_gives_what_the_folder_would(bucket, tmp_path):
+    there, here = load_images(f"folder:{bucket}"), load_images(f"folder:{tmp_path / 'folder'}")
+    assert there.names == here.names == ["a/2.PNG", "a/zero.png", "b/1.png"]
+    assert there.fingerprint == here.fingerprint and there.labels.tolist() == ["a", "a", "b"]
+    np.testing.assert_array_equal(there.open(0), here.open(0))
+    with pytest.raises(OSError, match="cannot identify"):
+        there.open(1)
+    assert load_images(f"folder:file://{tmp_path / 'folder'}/").fingerprint == here.fingerprint
+
+
+def test_a_file_at_an_address_that_changes_is_not_believed(bucket):
+    images = load_images(f"folder:{bucket}")
+    files = fsspec.filesystem("memory")
+    files.pipe("/bucket/b/1.png", b"other")
+    with pytest.raises(ChangedImageError, match=r"^The image 1.png has changed"):
+        images.open(2)
+    files.rm("/bucket/a/2.PNG")
+    with pytest.raises(ChangedImageError, match=r"^The image 2.PNG can no longer be read: FileNotFoundError\.$"):
+        images.open(0)
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("memory://nothing", "The address memory://nothing holds no images (.jpg"),
+        ("nosuch://bucket", "The address nosuch://bucket of the data set cannot be read: Protocol not known: nosuch"),
+        ("zip://::file:///x.zip", "is a chain of addresses; give one"),
+        ("gs://bucket/photos", "The address gs://bucket/photos of the data set cannot be read: "),
+    ],
+)
+def test_addresses_that_cannot_be_read_are_one_sentence(address, message, monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)  # what gs:// needs
+    with pytest.raises(ParameterError) as error:
+        load_images(f"folder:{address}")
+    assert message in str(error.value) and "\n" not in str(error.value) and str(error.value).endswith(".")

@@ -502,3 +502,23 @@ def test_knows_a_flower_wherever_it_runs():
         best = network.model.get_classifier()(network.features(pixels))[0].topk(2)
     assert best.indices[0] == 985
     assert best.values[0] - best.values[1] > 1  # 1.7 when this was written; matched wrongly, all classes are near
+
+
+# --- features larger than memory --------------------------------------------------------------------------------------
+
+
+def test_features_larger_than_memory_are_mapped_from_a_file(images, computed, stored, monkeypatch):
+    monkeypatch.setattr(embeddings, "_IN_MEMORY", 1000)
+    mapped = embed_images(images, cache_dir=stored)
+    assert isinstance(mapped.features, np.memmap) and same(mapped, computed)
+    assert not list(Path(stored).glob("array-*"))
+
+
+def test_a_disk_without_room_for_them_is_one_sentence(images, computed, stored, monkeypatch):
+    def posix_fallocate(*args):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(embeddings, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
+    with pytest.raises(EmbeddingError, match="is full; what was embedded is kept"):
+        embed_images(images, cache_dir=stored)

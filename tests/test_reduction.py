@@ -125,3 +125,31 @@ def test_components_and_map_leave_their_input_alone():
 @pytest.mark.filterwarnings("ignore:invalid value")  # the shares of no variance are not numbers
 def test_constant_features_have_their_points_in_the_origin():
     assert (fit_pca(np.full((5, 3), 7.0), 2).points == 0).all()
+
+
+# --- features in a file -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def in_file(tmp_path):
+    """The features, mapped from a file."""
+    np.save(tmp_path / "X.npy", X.astype(np.float32))
+    return np.load(tmp_path / "X.npy", mmap_mode="r")
+
+
+@pytest.mark.parametrize("how", ["none", "unit", "standard"])
+def test_features_in_a_file_are_scaled_into_one(in_file, how, tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.reduction._BATCH", 25)
+    scaled = normalize_features(in_file, how)
+    assert isinstance(scaled, np.memmap)
+    np.testing.assert_allclose(scaled, normalize_features(np.array(in_file), how), rtol=1e-6, atol=1e-6)
+    assert [path.name for path in tmp_path.iterdir()] == ["X.npy"]  # the other is gone when nobody holds it
+
+
+@pytest.mark.parametrize("n_components", [3, 20, None])
+def test_components_of_features_in_a_file_are_the_same(in_file, n_components, monkeypatch):
+    monkeypatch.setattr("helpers.reduction._BATCH", 7)
+    ours, whole = fit_pca(in_file, n_components), fit_pca(np.array(in_file), n_components)
+    np.testing.assert_allclose(ours.explained_variance_ratio, whole.explained_variance_ratio, rtol=1e-4)
+    assert ours.points.dtype == np.float32
+    np.testing.assert_allclose(np.abs(ours.points), np.abs(whole.points), rtol=1e-3, atol=1e-3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tracemalloc
 import warnings
 from pathlib import Path
 
@@ -306,3 +307,64 @@ def test_sweep_of_two_jobs_leaves_the_warnings_as_they_were():
         for _ in range(10):
             sweep_kmeans(BLOBS, range(2, 6), n_init=1, n_jobs=2)
         assert list(warnings.filters) == before
+
+
+# --- in batches -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["iris", "digits", "twenty blobs", "features"])
+def test_minibatch_is_near_to_lloyd(name):
+    X, k_values = SETS[name], [2, 5, 9]
+    sweep, best = sweep_kmeans(X, k_values, algorithm="minibatch"), sweep_kmeans(X, k_values)
+    assert (sweep.algorithm, best.algorithm) == ("minibatch", "lloyd")
+    assert (sweep.inertia / best.inertia).max() < 1.05
+    for k, labels, inertia, centers in zip(k_values, sweep.labels, sweep.inertia, sweep.centers):
+        sizes = np.bincount(labels, minlength=k)
+        assert (sizes > 0).all() and (np.diff(sizes) <= 0).all()
+        means = np.stack([X[labels == cluster].mean(axis=0) for cluster in range(k)])
+        np.testing.assert_allclose(centers, means, rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(inertia, ((X - means[labels]) ** 2).sum(), rtol=1e-9)
+
+
+def test_minibatch_of_many_batches_is_the_same_from_a_file_and_with_any_number_of_jobs(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.sweep._BATCH", 64)
+    monkeypatch.setattr("helpers.sweep._VALUES", 1)
+    X = SETS["twenty blobs"].astype(np.float32)
+    np.save(tmp_path / "X.npy", X)
+    options = {"n_init": 3, "algorithm": "minibatch"}
+    first = sweep_kmeans(X, [3, 8], **options)
+    assert (first.inertia / sweep_kmeans(X, [3, 8]).inertia).max() < 1.05
+    for again in (
+        sweep_kmeans(np.load(tmp_path / "X.npy", mmap_mode="r"), [3, 8], **options),
+        sweep_kmeans(X, [8, 3, 5], n_jobs=2, **options),
+    ):
+        of = {k: (labels, inertia) for k, labels, inertia in zip(again.k_values, again.labels, again.inertia)}
+        for k, labels, inertia in zip(first.k_values, first.labels, first.inertia):
+            np.testing.assert_array_equal(of[k][0], labels)
+            assert of[k][1] == inertia
+
+
+def test_minibatch_never_holds_all_points(tmp_path, monkeypatch):
+    """The most that is allocated, beyond what a file maps, is less than the points take."""
+    monkeypatch.setattr("helpers.sweep._VALUES", 1)
+    X = np.lib.format.open_memmap(tmp_path / "X.npy", mode="w+", dtype=np.float32, shape=(40_000, 64))
+    X[:] = np.random.default_rng(0).normal(size=(1000, 64)).repeat(40, axis=0)
+    tracemalloc.start()
+    try:
+        sweep_kmeans(X, [2, 3], n_init=1, algorithm="minibatch", n_jobs=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < X.nbytes / 2
+
+
+@pytest.mark.parametrize("X", [np.repeat(np.arange(4.0), 30)[:, np.newaxis], np.arange(12.0).reshape(6, 2)], ids=str)
+def test_minibatch_leaves_no_cluster_empty(X):
+    k = len(np.unique(X, axis=0))
+    sweep = sweep_kmeans(X, [k], algorithm="minibatch")
+    assert set(sweep.labels[0]) == set(range(k)) and sweep.inertia[0] == pytest.approx(0, abs=1e-12)
+
+
+def test_an_unknown_algorithm_is_refused():
+    with pytest.raises(ValueError, match="algorithm = 'elkan' is not allowed; allowed are 'lloyd' and 'minibatch'"):
+        sweep_kmeans(BLOBS, [2], algorithm="elkan")
