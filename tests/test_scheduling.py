@@ -11,7 +11,9 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
+import helpers.images
 from helpers import distances, embeddings, scheduling
 from helpers.datasets import load_images
 from helpers.embeddings import embed_images
@@ -83,9 +85,10 @@ def test_tasks_run_elsewhere_and_map_what_they_share(on_cluster, tmp_path):
     assert not list((tmp_path / "shared").iterdir())  # and what was shared is gone
 
 
-def test_sweep_is_equal(on_cluster):
+@pytest.mark.parametrize("algorithm", ["lloyd", "minibatch"])
+def test_sweep_is_equal(on_cluster, algorithm):
     def sweep():
-        return sweep_kmeans(POINTS, [2, 4, 6, 9], n_init=3)
+        return sweep_kmeans(POINTS, [2, 4, 6, 9], n_init=3, algorithm=algorithm)
 
     here, there = sweep(), on_cluster(sweep)
     np.testing.assert_array_equal(here.labels, there.labels)
@@ -127,16 +130,29 @@ def test_references_are_equal(on_cluster):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-12)
 
 
+def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_path, monkeypatch):
+    for i in range(3):
+        Image.new("RGB", (40, 40), (80 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    address = f"folder:file://{tmp_path}"
+    options = {"backbone": "pixels", "cache_dir": tmp_path / "cache"}
+    images = load_images(address)
+    here = embed_images(images, **options | {"cache_dir": tmp_path / "here"})
+    monkeypatch.setattr(helpers.images, "_file_digest", lambda path: pytest.fail("read in the notebook's process"))
+    monkeypatch.setattr(helpers.images, "_open", lambda path: pytest.fail("read in the notebook's process"))
+    there, features = on_cluster(lambda: (load_images(address), embed_images(images, **options)))
+    assert there.fingerprint == images.fingerprint and features.features.tobytes() == here.features.tobytes()
+
+
 # --- workers that die -------------------------------------------------------------------------------------------------
 
 
-def test_embedding_outlives_a_killed_worker_and_is_equal_bit_for_bit(cluster, on_cluster, tmp_path, monkeypatch):
+def test_embedding_outlives_three_killed_workers_and_is_equal_bit_for_bit(cluster, on_cluster, tmp_path, monkeypatch):
     monkeypatch.setattr(embeddings, "CHUNK_SIZE", 5)
     images = load_images("digits", n_images=40)
     here = embed_images(images, cache_dir=tmp_path / "here")
-    killed = kill_workers(cluster, 1, monkeypatch, embeddings)
+    killed = kill_workers(cluster, 3, monkeypatch, embeddings)
     there = on_cluster(lambda: embed_images(images, cache_dir=tmp_path / "there"))
-    assert len(killed) == 1
+    assert len(killed) == 3
     assert here.features.tobytes() == there.features.tobytes() and here.kept.tolist() == there.kept.tolist()
     monkeypatch.setattr(embeddings, "run_tasks", lambda *args: pytest.fail("computed again"))
     assert embed_images(images, cache_dir=tmp_path / "there").features.tobytes() == here.features.tobytes()
