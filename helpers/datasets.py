@@ -277,7 +277,7 @@ def _address(dataset: str, address: str) -> ImageSet:
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ParameterError(f"The address {address} of the data set cannot be read: {reason}.") from None
     if not paths:
-        raise ParameterError(f"The address {address} holds no images ({' '.join(IMAGE_ENDINGS)}).")
+        raise ParameterError(f"The address {address} does not exist or holds no images ({' '.join(IMAGE_ENDINGS)}).")
     return _files(dataset, [path.removeprefix(address).lstrip("/") for path in paths], paths)
 
 

@@ -151,7 +151,8 @@ def find_addresses(address: str) -> list[str]:
     files, top = fsspec.url_to_fs(address)
     below = [path.removeprefix(top).lstrip("/") for path in files.find(top)]
     names = sorted(name for name in below if not any(part.startswith(".") for part in name.split("/")))
-    return [f"{address.rstrip('/')}/{name}" for name in names if Path(name).suffix.lower() in IMAGE_ENDINGS]
+    prefix = address if address.endswith("/") else f"{address}/"
+    return [f"{prefix}{name}" for name in names if Path(name).suffix.lower() in IMAGE_ENDINGS]
 
 
 def file_digests(paths: Sequence[Path | str]) -> list[str]:

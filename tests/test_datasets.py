@@ -532,7 +532,8 @@ def test_an_address_gives_what_the_folder_would(bucket, tmp_path):
     np.testing.assert_array_equal(there.open(0), here.open(0))
     with pytest.raises(OSError, match="cannot identify"):
         there.open(1)
-    assert load_images(f"folder:file://{tmp_path / 'folder'}/").fingerprint == here.fingerprint
+    for end in ("", "/", "//"):
+        assert load_images(f"folder:file://{tmp_path / 'folder'}{end}").fingerprint == here.fingerprint
 
 
 def test_a_file_at_an_address_that_changes_is_not_believed(bucket):
@@ -549,7 +550,7 @@ def test_a_file_at_an_address_that_changes_is_not_believed(bucket):
 @pytest.mark.parametrize(
     ("address", "message"),
     [
-        ("memory://nothing", "The address memory://nothing holds no images (.jpg"),
+        ("memory://nothing", "The address memory://nothing does not exist or holds no images (.jpg"),
         ("nosuch://bucket", "The address nosuch://bucket of the data set cannot be read: Protocol not known: nosuch"),
         ("zip://::file:///x.zip", "is a chain of addresses; give one"),
         ("gs://bucket/photos", "The address gs://bucket/photos of the data set cannot be read: "),
