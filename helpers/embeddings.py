@@ -40,7 +40,7 @@ class Embeddings:
     Attributes
     ----------
     features : ndarray of float32, shape (n, d)
-        One row for each image that could be read; mapped from a file where they are larger than `_IN_MEMORY`.
+        One row for each image that could be read; mapped from a file of the cache's folder beyond 4 GiB.
     kept : ndarray of int64, shape (n,)
         The index in the collection of each row's image.
     skipped : list of [str, str]
