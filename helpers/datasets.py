@@ -252,6 +252,7 @@ def _digits() -> ImageSet:
 
 
 def _folder(dataset: str, path: str) -> ImageSet:
+    path = path.removeprefix("file://").removeprefix("local://")
     if not path:
         raise ParameterError(f"The data set {dataset!r} names no folder; write folder:PATH, as in folder:/my/images.")
     if "://" in path:
@@ -269,10 +270,19 @@ def _folder(dataset: str, path: str) -> ImageSet:
 
 
 def _address(dataset: str, address: str) -> ImageSet:
-    if "::" in address:
+    kind, _, rest = address.partition("://")
+    if ":" in rest.partition("@")[0] and "@" in rest.partition("/")[0]:
+        raise ParameterError(
+            f"The {kind}:// address of the data set has a password in it, which the book would print; leave it to the "
+            "settings of the package that reads such addresses."
+        )
+    if "::" in address.partition("[")[0]:
         raise ParameterError(f"The address {address} is a chain of addresses; give one, such as s3://bucket/photos.")
+    address = f"{kind}://{rest.rstrip('/')}"
     try:
         paths = find_addresses(address)
+    except FileNotFoundError:
+        paths = []
     except Exception as error:  # file systems raise almost anything
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ParameterError(f"The address {address} of the data set cannot be read: {reason}.") from None

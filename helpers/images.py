@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import fsspec
 import numpy as np
@@ -149,10 +149,25 @@ def find_addresses(address: str) -> list[str]:
     Hidden files and folders are left out.
     """
     files, top = fsspec.url_to_fs(address)
-    below = [path.removeprefix(top).lstrip("/") for path in files.find(top)]
-    names = sorted(name for name in below if not any(part.startswith(".") for part in name.split("/")))
+    names = sorted(path.removeprefix(top).lstrip("/") for path in _below(files, top))
     prefix = address if address.endswith("/") else f"{address}/"
     return [f"{prefix}{name}" for name in names if Path(name).suffix.lower() in IMAGE_ENDINGS]
+
+
+def _below(files: fsspec.AbstractFileSystem, folder: str) -> Iterator[str]:
+    """The files below a folder; fsspec's own `find` leaves out without a word what it cannot list."""
+    start = f"{folder.rstrip('/')}/"
+    for entry in files.ls(folder, detail=True):
+        path = entry["name"]
+        # Some file systems list a folder in itself.
+        if not path.startswith(start) or path.rstrip("/") == folder.rstrip("/"):
+            continue
+        if path.removeprefix(start).startswith("."):
+            continue
+        if entry["type"] == "directory":
+            yield from _below(files, path)
+        else:
+            yield path
 
 
 def file_digests(paths: Sequence[Path | str]) -> list[str]:
@@ -176,40 +191,51 @@ def _file_digests(paths: Sequence[Path | str]) -> list[str]:
 
 def _file_digest(path: Path | str) -> str:
     try:
-        with _open(path) as file:
+        if not isinstance(path, Path):
+            return hashlib.sha256(_fetch(path)).hexdigest()
+        with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        return f"{_UNREADABLE}{_reason(error)}"
+        return f"{_UNREADABLE}{error.strerror}"
 
 
 def read_file(path: Path | str, content: str) -> Image.Image:
     """The picture of a file whose content is still that of `content`."""
     name = Path(path).name
     try:
-        with _open(path) as file:
-            if file.seek(0, os.SEEK_END) > _LARGEST_FILE:
-                raise ValueError("the file is larger than 1 GiB")
-            file.seek(0)
-            data = file.read()
+        data = _read(path)
     except OSError as error:
-        if f"{_UNREADABLE}{_reason(error)}" != content:
-            raise ChangedImageError(f"The image {name} can no longer be read: {_reason(error)}.") from None
+        if f"{_UNREADABLE}{error.strerror}" != content:
+            raise ChangedImageError(f"The image {name} can no longer be read: {error.strerror}.") from None
         raise
     if hashlib.sha256(data).hexdigest() != content:
         raise ChangedImageError(f"The image {name} has changed since its collection was opened.")
     return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
-def _open(path: Path | str) -> BinaryIO:
-    """A file of this machine, or one at an address."""
-    if isinstance(path, Path):
-        return open(path, "rb")
-    files, name = fsspec.url_to_fs(path)
-    return files.open(name, "rb")
+def _read(path: Path | str) -> bytes:
+    """The content of a file of this machine, or of one at an address."""
+    if not isinstance(path, Path):
+        return _fetch(path)
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > _LARGEST_FILE:
+            raise ValueError("the file is larger than 1 GiB")
+        return file.read()
 
 
-def _reason(error: OSError) -> str:
-    return error.strerror or type(error).__name__
+def _fetch(address: str) -> bytes:
+    """The content of a file at an address, whole, since not every server gives parts.
+
+    Raises
+    ------
+    OSError
+        Whatever the file system raised, in a word and without the address.
+    """
+    try:
+        files, name = fsspec.url_to_fs(address)
+        return files.cat_file(name)
+    except Exception as error:  # file systems raise almost anything, and it is not the image's fault
+        raise OSError(0, getattr(error, "strerror", None) or type(error).__name__) from None
 
 
 def read_pixels(pixels: np.ndarray, content: str) -> Image.Image:

@@ -64,11 +64,16 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
     batches = list(gen_batches(len(given), _BATCH))
     for rows in batches if how == "standard" else []:
         scaler.partial_fit(given[rows].astype(np.float64))
-    in_file = isinstance(features, np.memmap)
+    in_file = _in_file(features)
     scaled = mapped_array(given.shape, Path(features.filename).parent) if in_file else np.empty(given.shape, np.float32)
     for rows in batches:
         scaled[rows] = scaler.transform(given[rows].astype(np.float64))
     return scaled
+
+
+def _in_file(features: np.ndarray) -> bool:
+    """Whether features are mapped from a file; a copy of such features is in memory, and still of that type."""
+    return isinstance(features, np.memmap) and features.filename is not None
 
 
 def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponents:
@@ -90,14 +95,14 @@ def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponen
 
     # The full decomposition is exact and needs no seed; one thread, since the number of them shows in the last digits.
     with threadpool_limits(limits=1):
-        in_file = isinstance(features, np.memmap)
-        pca = _pca_in_batches(features) if in_file else PCA(svd_solver="full").fit(features)
+        pca = _pca_in_batches(features) if _in_file(features) else PCA(svd_solver="full").fit(features)
         if n_components is None:
             points = features
         else:
             batches = gen_batches(len(features), _BATCH)
             points = np.concatenate([pca.transform(features[rows])[:, :n_components] for rows in batches])
-    return PrincipalComponents(np.ascontiguousarray(points, dtype=np.float32), pca.explained_variance_ratio_)
+    ratio = pca.explained_variance_ratio_.astype(np.float32)
+    return PrincipalComponents(np.ascontiguousarray(points, dtype=np.float32), ratio)
 
 
 def _pca_in_batches(features: np.ndarray) -> IncrementalPCA:

@@ -108,7 +108,7 @@ def measure_criteria(
     n_components : int or None
         Principal components that k-means sees, as for `fit_pca`.
     metric, n_init, algorithm, random_state
-        As for `silhouette_samples` and `sweep_kmeans`.
+        As for `silhouette_samples` and `sweep_kmeans`; references and subsamples are clustered by ``lloyd``.
     cache_dir : path
         Where the clusterings of points, references and subsamples are kept.
 

@@ -141,11 +141,21 @@ def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
         raise ValueError(f"k_values = {ks} must be whole numbers.")
     distinct = len(np.unique(X[:, 0]))  # at least so many, and quicker to count than whole rows
     if distinct < max(ks):
-        distinct = len(np.unique(X, axis=0))
+        distinct = _count_distinct(X, max(ks))
     for k in ks:
         if not 1 <= k <= distinct:
             raise ValueError(f"k = {k} is not possible: k must lie between 1 and the {distinct} distinct points of X.")
     return [int(k) for k in ks]
+
+
+def _count_distinct(X: np.ndarray, enough: int) -> int:
+    """The number of distinct points, or what was counted when it was enough."""
+    found: set[bytes] = set()
+    for rows in gen_batches(len(X), _BATCH):
+        found.update(row.tobytes() for row in X[rows] + 0.0)  # -0 is 0
+        if len(found) >= enough:
+            break
+    return len(found)
 
 
 @dataclass(frozen=True)

@@ -534,17 +534,54 @@ def test_an_address_gives_what_the_folder_would(bucket, tmp_path):
         there.open(1)
     for end in ("", "/", "//"):
         assert load_images(f"folder:file://{tmp_path / 'folder'}{end}").fingerprint == here.fingerprint
+        assert load_images(f"folder:{bucket}{end}").fingerprint == here.fingerprint
 
 
 def test_a_file_at_an_address_that_changes_is_not_believed(bucket):
     images = load_images(f"folder:{bucket}")
     files = fsspec.filesystem("memory")
+    there = fsspec.filesystem("memory").cat_file("/bucket/b/1.png")
     files.pipe("/bucket/b/1.png", b"other")
     with pytest.raises(ChangedImageError, match=r"^The image 1.png has changed"):
         images.open(2)
     files.rm("/bucket/a/2.PNG")
     with pytest.raises(ChangedImageError, match=r"^The image 2.PNG can no longer be read: FileNotFoundError\.$"):
         images.open(0)
+    files.pipe("/bucket/b/1.png", there)
+    images.open(2)
+
+
+def test_a_file_system_that_stumbles_is_not_the_fault_of_the_image(bucket, monkeypatch):
+    """While fingerprints are taken it is the reason; later it ends the run, and nothing is stored."""
+
+    def stumble(self, path, **options):
+        raise RuntimeError(f"secret://{path}")
+
+    images = load_images(f"folder:{bucket}")
+    monkeypatch.setattr(type(fsspec.filesystem("memory")), "cat_file", stumble)
+    with pytest.raises(ChangedImageError, match=r"^The image 1.png can no longer be read: RuntimeError\.$"):
+        images.open(2)
+    assert load_images(f"folder:{bucket}").contents == ["unreadable: RuntimeError"] * 3
+
+
+def test_a_folder_that_cannot_be_listed_is_not_left_out(bucket, monkeypatch):
+    memory = type(fsspec.filesystem("memory"))
+    ls = memory.ls
+
+    def closed(self, path, **options):
+        if path.endswith("/b"):
+            raise ConnectionResetError(104, "Connection reset by peer")
+        return ls(self, path, **options)
+
+    monkeypatch.setattr(memory, "ls", closed)
+    with pytest.raises(ParameterError, match=r"cannot be read: .*Connection reset by peer\.$"):
+        load_images(f"folder:{bucket}")
+
+
+def test_a_password_in_an_address_is_refused_and_not_shown():
+    with pytest.raises(ParameterError, match="^The https:// address of the data set has a password in it") as error:
+        load_images("folder:https://user:hush@example.org/photos")
+    assert "hush" not in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,12 @@ def test_features_in_a_file_are_scaled_into_one(in_file, how, tmp_path, monkeypa
     assert [path.name for path in tmp_path.iterdir()] == ["X.npy"]  # the other is gone when nobody holds it
 
 
+def test_a_copy_of_features_in_a_file_is_in_memory(in_file):
+    copy = in_file.copy()
+    np.testing.assert_array_equal(normalize_features(copy, "unit"), normalize_features(in_file, "unit"))
+    assert fit_pca(copy, 2).explained_variance_ratio.dtype == fit_pca(in_file, 2).explained_variance_ratio.dtype
+
+
 @pytest.mark.parametrize("n_components", [3, 20, None])
 def test_components_of_features_in_a_file_are_the_same(in_file, n_components, monkeypatch):
     monkeypatch.setattr("helpers.reduction._BATCH", 7)

@@ -138,7 +138,7 @@ def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_pat
     images = load_images(address)
     here = embed_images(images, **options | {"cache_dir": tmp_path / "here"})
     monkeypatch.setattr(helpers.images, "_file_digest", lambda path: pytest.fail("read in the notebook's process"))
-    monkeypatch.setattr(helpers.images, "_open", lambda path: pytest.fail("read in the notebook's process"))
+    monkeypatch.setattr(helpers.images, "_read", lambda path: pytest.fail("read in the notebook's process"))
     there, features = on_cluster(lambda: (load_images(address), embed_images(images, **options)))
     assert there.fingerprint == images.fingerprint and features.features.tobytes() == here.features.tobytes()
 

@@ -365,6 +365,14 @@ def test_minibatch_leaves_no_cluster_empty(X):
     assert set(sweep.labels[0]) == set(range(k)) and sweep.inertia[0] == pytest.approx(0, abs=1e-12)
 
 
+def test_distinct_points_are_counted_in_batches(monkeypatch):
+    monkeypatch.setattr("helpers.sweep._BATCH", 3)
+    X = np.array([[0.0, 1], [-0.0, 1], [0, 2], [0, 1], [0, 3], [0, 2]])
+    assert len(sweep_kmeans(X, [3]).centers[0]) == 3
+    with pytest.raises(ValueError, match="k must lie between 1 and the 3 distinct points"):
+        sweep_kmeans(X, [4])
+
+
 def test_an_unknown_algorithm_is_refused():
     with pytest.raises(ValueError, match="algorithm = 'elkan' is not allowed; allowed are 'lloyd' and 'minibatch'"):
         sweep_kmeans(BLOBS, [2], algorithm="elkan")
