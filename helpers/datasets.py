@@ -16,6 +16,7 @@ import numpy as np
 from .cache import digest
 from .images import (
     IMAGE_ENDINGS,
+    ChangedImageError,
     ImageSet,
     draw_tile,
     file_digests,
@@ -288,7 +289,10 @@ def _address(dataset: str, address: str) -> ImageSet:
         raise ParameterError(f"The address {address} of the data set cannot be read: {reason}.") from None
     if not paths:
         raise ParameterError(f"The address {address} does not exist or holds no images ({' '.join(IMAGE_ENDINGS)}).")
-    return _files(dataset, [path.removeprefix(address).lstrip("/") for path in paths], paths)
+    try:
+        return _files(dataset, [path.removeprefix(address).lstrip("/") for path in paths], paths)
+    except ChangedImageError as error:
+        raise ParameterError(str(error)) from None
 
 
 def _files(dataset: str, names: list[str], paths: Sequence[Path | str]) -> ImageSet:

@@ -144,12 +144,12 @@ def walk(folder: Path) -> Iterator[Path]:
 
 
 def find_addresses(address: str) -> list[str]:
-    """The image files below an address that fsspec knows, such as ``s3://bucket/photos``, in the order of their names.
+    """The image files below an address that fsspec knows, such as ``s3://bucket/photos``, in `find_images`'s order.
 
     Hidden files and folders are left out.
     """
     files, top = fsspec.url_to_fs(address)
-    names = sorted(path.removeprefix(top).lstrip("/") for path in _below(files, top))
+    names = [path.removeprefix(top).lstrip("/") for path in _below(files, top)]
     prefix = address if address.endswith("/") else f"{address}/"
     return [f"{prefix}{name}" for name in names if Path(name).suffix.lower() in IMAGE_ENDINGS]
 
@@ -157,17 +157,14 @@ def find_addresses(address: str) -> list[str]:
 def _below(files: fsspec.AbstractFileSystem, folder: str) -> Iterator[str]:
     """The files below a folder; fsspec's own `find` leaves out without a word what it cannot list."""
     start = f"{folder.rstrip('/')}/"
-    for entry in files.ls(folder, detail=True):
-        path = entry["name"]
-        # Some file systems list a folder in itself.
-        if not path.startswith(start) or path.rstrip("/") == folder.rstrip("/"):
-            continue
-        if path.removeprefix(start).startswith("."):
-            continue
-        if entry["type"] == "directory":
+    kinds = {entry["name"]: entry["type"] for entry in files.ls(folder, detail=True)}
+    # Some file systems list a folder in itself.
+    paths = [path for path in sorted(kinds) if path.startswith(start) and path != start]
+    shown = [path for path in paths if not path.removeprefix(start).startswith(".")]
+    yield from (path for path in shown if kinds[path] != "directory")
+    for path in shown:
+        if kinds[path] == "directory":
             yield from _below(files, path)
-        else:
-            yield path
 
 
 def file_digests(paths: Sequence[Path | str]) -> list[str]:
@@ -229,13 +226,19 @@ def _fetch(address: str) -> bytes:
     Raises
     ------
     OSError
-        Whatever the file system raised, in a word and without the address.
+        If there is no such file, or it may not be read.
+    ChangedImageError
+        At anything else, which is not the image's fault: a network that stumbles, a package that a worker lacks.
     """
     try:
         files, name = fsspec.url_to_fs(address)
         return files.cat_file(name)
-    except Exception as error:  # file systems raise almost anything, and it is not the image's fault
-        raise OSError(0, getattr(error, "strerror", None) or type(error).__name__) from None
+    except (FileNotFoundError, PermissionError) as error:
+        raise OSError(0, type(error).__name__) from None
+    except Exception as error:  # file systems raise almost anything
+        raise ChangedImageError(
+            f"The image {Path(address).name} cannot be fetched: {type(error).__name__}; try again when it can."
+        ) from None
 
 
 def read_pixels(pixels: np.ndarray, content: str) -> Image.Image:

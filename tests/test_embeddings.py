@@ -378,6 +378,7 @@ def wait_for_threads():
         if not any(isinstance(thread, DummyProcess) for thread in threading.enumerate()):
             return
         time.sleep(0.1)
+    pytest.fail("a thread is still at its chunk")
 
 
 def test_full_disk_is_one_sentence_and_the_next_run_goes_on(pictures, tmp_path, monkeypatch):

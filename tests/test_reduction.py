@@ -143,7 +143,7 @@ def test_features_in_a_file_are_scaled_into_one(in_file, how, tmp_path, monkeypa
     scaled = normalize_features(in_file, how)
     assert isinstance(scaled, np.memmap)
     np.testing.assert_allclose(scaled, normalize_features(np.array(in_file), how), rtol=1e-6, atol=1e-6)
-    assert [path.name for path in tmp_path.iterdir()] == ["X.npy"]  # the other is gone when nobody holds it
+    assert [path.name for path in tmp_path.iterdir()] == ["X.npy"]  # the other has no name from the start
 
 
 def test_a_copy_of_features_in_a_file_is_in_memory(in_file):

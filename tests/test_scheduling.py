@@ -15,7 +15,7 @@ from PIL import Image
 
 import helpers.images
 from helpers import distances, embeddings, scheduling
-from helpers.datasets import load_images
+from helpers.datasets import _files, load_images
 from helpers.embeddings import embed_images
 from helpers.parameters import ROOT, ParameterError
 from helpers.references import gap_statistic, null_silhouettes, stability
@@ -133,13 +133,15 @@ def test_references_are_equal(on_cluster):
 def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_path, monkeypatch):
     for i in range(3):
         Image.new("RGB", (40, 40), (80 * i, 0, 0)).save(tmp_path / f"{i}.png")
-    address = f"folder:file://{tmp_path}"
+    addresses = [f"file://{tmp_path}/{i}.png" for i in range(3)]
     options = {"backbone": "pixels", "cache_dir": tmp_path / "cache"}
-    images = load_images(address)
+    images = _files("addresses", ["0", "1", "2"], addresses)
     here = embed_images(images, **options | {"cache_dir": tmp_path / "here"})
     monkeypatch.setattr(helpers.images, "_file_digest", lambda path: pytest.fail("read in the notebook's process"))
     monkeypatch.setattr(helpers.images, "_read", lambda path: pytest.fail("read in the notebook's process"))
-    there, features = on_cluster(lambda: (load_images(address), embed_images(images, **options)))
+    there, features = on_cluster(
+        lambda: (_files("addresses", ["0", "1", "2"], addresses), embed_images(images, **options))
+    )
     assert there.fingerprint == images.fingerprint and features.features.tobytes() == here.features.tobytes()
 
 
