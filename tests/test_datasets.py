@@ -561,9 +561,7 @@ def test_a_file_system_that_stumbles_is_not_the_fault_of_the_image(bucket, monke
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "cat_file", stumble)
     with pytest.raises(ChangedImageError, match=r"^The image 1.png cannot be fetched: RuntimeError; try again"):
         images.open(images.names.index("b/1.png"))
-    with pytest.raises(
-        ParameterError, match=r"^The image \S+ cannot be fetched: RuntimeError; try again"
-    ):
+    with pytest.raises(ParameterError, match=r"^The image \S+ cannot be fetched: RuntimeError; try again"):
         load_images(f"folder:{bucket}")
 
 
