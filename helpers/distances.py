@@ -201,16 +201,17 @@ def _cells(clusterings: list[Clustering], dtype: np.dtype) -> _Cells:
     waiting = sorted(range(len(clusterings)), key=lambda i: len(clusterings[i].sizes))
     groups, clusters = [], []  # clusterings into cells, and for each the clusters that its cells are part of
     while waiting:
-        few, many = waiting[0], waiting.pop()
-        k = len(clusterings[many].sizes)
-        both = encode(clusterings[few].codes * k + clusterings[many].codes)
-        if few != many and len(both.sizes) <= TILE // 2:
-            waiting.remove(few)
-            groups.append(both)
-            clusters.append([numbers[few][both.clusters // k], numbers[many][both.clusters % k]])
-        else:
-            groups.append(clusterings[many])
-            clusters.append([numbers[many]])
+        many = waiting.pop()
+        if waiting:
+            few, k = waiting[0], len(clusterings[many].sizes)
+            both = encode(clusterings[few].codes * k + clusterings[many].codes)
+            if len(both.sizes) <= TILE // 2:
+                waiting.remove(few)
+                groups.append(both)
+                clusters.append([numbers[few][both.clusters // k], numbers[many][both.clusters % k]])
+                continue
+        groups.append(clusterings[many])
+        clusters.append([numbers[many]])
     cells = np.concatenate([ours for ours, parts in zip(_numbers(groups), clusters) for _ in parts])
     rows = np.concatenate([part for parts in clusters for part in parts])
     fold = scipy.sparse.csr_array((np.ones(len(rows), dtype), (rows, cells)))
