@@ -31,6 +31,7 @@ from sklearn.preprocessing import normalize
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
+from .reduction import mean_and_scale
 from .scheduling import run_tasks
 
 # With a power of two, the rows of a tile would lie in each other's way in the processor's cache.
@@ -164,9 +165,8 @@ class _Points:
 
 
 def _centre(X: np.ndarray) -> _Points:
-    mean = X.mean(axis=0, dtype=np.float64)
-    # So that no square is beyond the range of float32, whatever the unit of the features.
-    scale = float(np.maximum(X.max(axis=0) - mean, mean - X.min(axis=0)).max()) or 1.0
+    # Scaled, so that no square is beyond the range of float32, whatever the unit of the features.
+    mean, scale = mean_and_scale(X)
     dtype = np.float32 if len(X) > _SMALL else np.float64
     points = _Points(X, mean, scale, np.empty(X.shape, dtype=dtype), np.empty(len(X)))
     for part in _parts(len(X), TILE):

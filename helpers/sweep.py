@@ -31,6 +31,7 @@ from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
+from .reduction import mean_and_scale
 from .scheduling import run_tasks
 
 _N_COMPONENTS = 64  # on which restarts are compared
@@ -178,8 +179,7 @@ class _Points:
 
 
 def _standardize(X: np.ndarray) -> _Points:
-    mean = X.mean(axis=0, dtype=np.float64)
-    scale = float(np.maximum(X.max(axis=0) - mean, mean - X.min(axis=0)).max()) or 1.0
+    mean, scale = mean_and_scale(X)
     with np.errstate(over="ignore"):
         if not np.isfinite(np.float64(scale) ** 2 * X.size):
             raise ValueError(f"X reaches {scale:.2g} from its mean, and the squares of that overflow: rescale it.")
