@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 from sklearn.datasets import make_blobs
 
-from helpers.silhouette import silhouette_estimate, silhouette_samples, silhouette_table
+from helpers.clustering.silhouette import silhouette_estimate, silhouette_samples, silhouette_table
 
 from .timing import show
 

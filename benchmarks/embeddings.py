@@ -27,11 +27,11 @@ from sklearn.metrics import adjusted_rand_score
 from timm.data import create_transform, resolve_data_config
 from torch.utils.data import DataLoader, Dataset
 
-from helpers.backbones import find_weights, load_backbone
-from helpers.datasets import load_images
-from helpers.embeddings import embed_images
-from helpers.images import ImageSet
-from helpers.reduction import fit_pca, normalize_features
+from helpers.clustering.reduction import fit_pca, normalize_features
+from helpers.images.backbones import find_weights, load_backbone
+from helpers.images.collection import ImageSet
+from helpers.images.datasets import load_images
+from helpers.images.embeddings import embed_images
 
 from .timing import show
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 
-from helpers.silhouette import silhouette_samples
+from helpers.clustering.silhouette import silhouette_samples
 
 from .timing import show
 

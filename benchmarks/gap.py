@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from tqdm import tqdm
 
-from helpers.criteria import gap_statistic
+from helpers.criteria.references import gap_statistic
 
 from .timing import show
 

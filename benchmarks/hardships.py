@@ -23,18 +23,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from helpers import embeddings
-from helpers.backbones import EmbeddingError
-from helpers.datasets import load_images
-from helpers.embeddings import Embeddings, embed_images
-from helpers.parameters import ROOT
+from helpers.core.conventions import ROOT
+from helpers.images import embeddings
+from helpers.images.backbones import EmbeddingError
+from helpers.images.datasets import load_images
+from helpers.images.embeddings import Embeddings, embed_images
 
 from .timing import show
 
 _PROGRAM = """
 import sys
-from helpers.datasets import load_images
-from helpers.embeddings import embed_images
+from helpers.images.datasets import load_images
+from helpers.images.embeddings import embed_images
 embed_images(load_images("solar-cells", n_images=640), cache_dir=sys.argv[1])
 """
 

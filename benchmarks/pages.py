@@ -12,7 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, sync_playwright
 
-from helpers.parameters import ROOT
+from helpers.core.conventions import ROOT
 
 from .timing import show
 

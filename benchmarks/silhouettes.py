@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 
-from helpers.silhouette import SilhouetteEstimate, silhouette_estimate, silhouette_samples
+from helpers.clustering.silhouette import SilhouetteEstimate, silhouette_estimate, silhouette_samples
 
 from .timing import describe_blas, median_seconds, show
 

@@ -16,11 +16,11 @@ from sklearn.datasets import make_blobs
 from sklearn.metrics import silhouette_samples as sklearn_silhouettes
 from sklearn.metrics import silhouette_score
 
-from helpers.datasets import load_images
-from helpers.embeddings import embed_images
-from helpers.reduction import fit_pca
-from helpers.silhouette import silhouette_samples
-from helpers.sweep import KMeansSweep, sweep_kmeans
+from helpers.clustering.reduction import fit_pca
+from helpers.clustering.silhouette import silhouette_samples
+from helpers.clustering.sweep import KMeansSweep, sweep_kmeans
+from helpers.images.datasets import load_images
+from helpers.images.embeddings import embed_images
 
 from .timing import describe_blas, median_seconds, show
 

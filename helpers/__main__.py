@@ -18,8 +18,11 @@ except ModuleNotFoundError as missing:
         "or let `make book` do it."
     )
 
-from .notebooks import NotebookError, build_book, check_used, how_to_open, run_notebook
-from .parameters import ROOT, ParameterError, Parameters, load_parameters, parameter_table, parse_value
+from .core.conventions import ROOT, ParameterError
+from .pages.book import build_book, how_to_open
+from .pages.execution import check_used, run_notebook
+from .pages.sources import NotebookError
+from .parameters import Parameters, load_parameters, parameter_table, parse_value
 
 
 def main(argv: list[str] | None = None) -> int:

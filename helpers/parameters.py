@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,14 +10,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-_CHECKOUT = Path(__file__).resolve().parents[1]
-# A relative path means the same in `make`, in papermill and in a notebook opened from notebooks/: it starts at the
-# repository. A copy of the package installed outside of it has no repository, and starts where it is run.
-ROOT = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
-
-
-class ParameterError(ValueError):
-    """A parameter was refused; the message is one sentence that says which, why and what is allowed."""
+from .core.conventions import ParameterError, nearest_name
+from .images.backbones import known_backbones
 
 
 class Parameters(BaseModel):
@@ -214,26 +207,6 @@ def parse_value(name: str, text: str) -> Any:
         return float(text) if "number" in _types(name) else yaml.safe_load(text)
     except (yaml.YAMLError, ValueError):
         return text
-
-
-def known_backbones(backbone: str) -> list[str]:
-    """The names that `backbone` may be one of; libraries that take seconds to load are asked only where need be."""
-    known = ["efficientnet-lite0", "pixels"]
-    if backbone.startswith("timm:"):
-        import timm
-
-        return [*known, *(f"timm:{name}" for name in {*timm.list_models(), *timm.list_models(pretrained=True)})]
-    if backbone not in known:
-        import torchvision
-
-        known += torchvision.models.list_models(module=torchvision.models)
-    return known
-
-
-def nearest_name(name: str, known: list[str]) -> str:
-    """A part of a sentence that suggests the known name nearest to `name`, or no more than a semicolon."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?);" if near else ";"
 
 
 def parameter_rows() -> list[dict[str, str]]:

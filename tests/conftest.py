@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from helpers.datasets import load_images
-from helpers.notebooks import build_book
-from helpers.parameters import ROOT, Parameters, load_parameters
+from helpers.core.conventions import ROOT
+from helpers.images.datasets import load_images
+from helpers.pages.book import build_book
+from helpers.parameters import Parameters, load_parameters
 
 
 @dataclass(frozen=True)

@@ -9,16 +9,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from helpers.parameters import (
-    ROOT,
-    ParameterError,
-    Parameters,
-    load_parameters,
-    nearest_name,
-    parameter_rows,
-    parameter_table,
-    parse_value,
-)
+from helpers.core.conventions import ROOT, ParameterError, nearest_name
+from helpers.parameters import Parameters, load_parameters, parameter_rows, parameter_table, parse_value
 
 NAMES = list(Parameters.model_fields)
 

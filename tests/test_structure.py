@@ -12,8 +12,8 @@ import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from helpers.cache import LIBRARIES, ROAD
-from helpers.parameters import ROOT
+from helpers.core.conventions import ROOT
+from helpers.core.fingerprints import LIBRARIES, ROAD
 
 MODULES = [ROOT / "helpers" / f"{name}.py" for name in ROAD]
 

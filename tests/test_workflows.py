@@ -9,7 +9,7 @@ import subprocess
 import pytest
 import yaml
 
-from helpers.parameters import ROOT
+from helpers.core.conventions import ROOT
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -1,0 +1,429 @@
+"""Sums of distances to clusters, for many clusterings at once.
+
+A silhouette needs, for each sample, the sum of its distances to the samples of each cluster. The distances do not
+depend on the clustering. So each tile of the distance matrix is computed once and summed by the clusters of all
+labelings side by side; the matrix is symmetric, so each pair of tiles is computed once and used twice. Summing is half
+of the work where features are few, so two labelings are summed at once, by the cells in which their clusters meet.
+
+Exactness. The fast formula ``|x - y|^2 = |x|^2 + |y|^2 - 2 x.y`` loses digits where two samples are much nearer to each
+other than to the origin. The samples are centred first. Then a tile is computed in float32, and the pairs that are
+nearer than float32 can tell (``_NEAR``) are computed again, in float64 by the same formula if they are many and from
+their difference if they are few. So the relative error of every distance is below about 1e-6, and averages below it.
+
+Tasks. All work is cut into tasks that do not depend on the number of cores: each takes two blocks of the samples and
+returns partial sums, which are added in the order of the tasks. A task runs on one BLAS thread and holds a few tiles
+and its sums, so its memory is bounded by the block, and what it reads of the samples, whatever n.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import combinations_with_replacement
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+from scipy.spatial.distance import cdist
+from sklearn.metrics import pairwise_distances_chunked
+from sklearn.preprocessing import normalize
+from threadpoolctl import ThreadpoolController
+from tqdm import tqdm
+
+from ..core.scheduling import run_tasks
+from .reduction import mean_and_scale
+
+# With a power of two, the rows of a tile would lie in each other's way in the processor's cache.
+TILE = 500
+# Blocks are as small as keeps many processors busy, and at most so large: small ones have more sums to pass on.
+_N_BLOCKS = 16
+_BLOCK_TILES = 64
+_BLOCK_BYTES = 2**26  # of the sums that a task returns
+# Up to so many samples float64 costs nothing that one would notice.
+_SMALL = 1024
+# A squared distance below this share of |x|^2 + |y|^2 has lost too many digits. At the share of float32, pairs of 1,500
+# features were seen to be off by 6e-7; float64 could tell far nearer ones, and is not pressed.
+_NEAR = {np.float32: 0.25, np.float64: 1e-8}
+# Near pairs are computed one by one up to this share of a tile; beyond it all rows and columns that have some are.
+_FEW = 0.005
+_ROOT = np.sqrt(2.0)
+# Numpy's and scipy's: looked up once, since that takes longer than a small silhouette.
+_BLAS = ThreadpoolController()
+
+
+@dataclass(frozen=True)
+class Clustering:
+    """A labeling, encoded: `clusters` (k,) the labels in order, `codes` (n,) their positions, `sizes` (k,)."""
+
+    clusters: np.ndarray
+    codes: np.ndarray
+    sizes: np.ndarray
+
+
+def encode(labels: np.ndarray) -> Clustering:
+    """Number the labels of one labeling."""
+    # By hashing, which takes a tenth of the time of sorting; it wants the machine's order of bytes.
+    codes, clusters = pd.factorize(labels.astype(labels.dtype.newbyteorder("="), copy=False), sort=True)
+    return Clustering(clusters, codes, np.bincount(codes))
+
+
+def cluster_distance_sums(
+    X: np.ndarray, clusterings: list[Clustering], metric: str | Callable, rows: np.ndarray | None = None, **kwds
+) -> np.ndarray:
+    """Sum the distances of samples to the samples of each cluster of each clustering.
+
+    Parameters
+    ----------
+    X : ndarray or sparse matrix, shape (n, d), or (n, n) for ``precomputed``
+    clusterings : list of Clustering
+        m clusterings of the n samples, with K clusters in all.
+    metric : str or callable
+        ``euclidean``, ``sqeuclidean``, ``cosine``, ``precomputed`` or another metric of scikit-learn.
+    rows : ndarray of int, shape (r,), optional
+        The samples whose sums are wanted, each once; all of them without it.
+    **kwds
+        Passed to the metric.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, K) or (r, K)
+        The clusterings side by side. The distance of a sample to itself counts as 0.
+    """
+    formula = not (scipy.sparse.issparse(X) or kwds) and metric in ("euclidean", "sqeuclidean", "cosine")
+    if formula and metric == "euclidean":
+        return _euclidean_sums(X, clusterings, rows)
+    columns = _columns(clusterings)
+    sizes = np.concatenate([clustering.sizes for clustering in clusterings])
+    if metric == "precomputed":
+        return _given_sums(X, columns, len(sizes), rows)
+    if not formula:
+        return _chunked_sums(X, columns, len(sizes), rows, metric=metric, **kwds)
+    closed_form = _squared_sums if metric == "sqeuclidean" else _cosine_sums
+    return closed_form(X, columns, sizes, rows)
+
+
+def _columns(clusterings: list[Clustering]) -> np.ndarray:
+    """For each sample the number of its cluster in each clustering, counted through all of them: (n, m)."""
+    numbers = zip(clusterings, _numbers(clusterings))
+    return np.stack([ours[clustering.codes] for clustering, ours in numbers], axis=1).astype(np.int32)
+
+
+def _numbers(clusterings: list[Clustering]) -> list[np.ndarray]:
+    """The numbers of the clusters of each clustering."""
+    stops = np.cumsum([len(clustering.sizes) for clustering in clusterings])
+    return [np.arange(stop - len(clustering.sizes), stop) for clustering, stop in zip(clusterings, stops)]
+
+
+def _members(columns: np.ndarray, n_clusters: int, dtype: np.typing.DTypeLike = np.float64) -> scipy.sparse.csc_array:
+    """Which samples each cluster has, as ones in a sparse matrix (K, n): its product with rows adds them by cluster."""
+    n, m = columns.shape
+    return scipy.sparse.csc_array((np.ones(n * m, dtype), columns.ravel(), np.arange(0, n * m + 1, m)), (n_clusters, n))
+
+
+def _parts(n: int, size: int) -> list[slice]:
+    """The numbers below n in the fewest parts of at most `size`, all nearly as large."""
+    stops = np.linspace(0, n, -(-n // size) + 1).astype(int)
+    return [slice(start, stop) for start, stop in zip(stops, stops[1:])]
+
+
+def _indices(part: slice | np.ndarray) -> np.ndarray:
+    return np.arange(part.start, part.stop) if isinstance(part, slice) else part
+
+
+def _results(task: Callable, shared: tuple, arguments: list[tuple]) -> Iterator:
+    """What a task gives for what tasks share and each of some arguments, in their order."""
+    with _BLAS.limit(limits=1, user_api="blas"):
+        if len(arguments) == 1:
+            yield task(*shared, *arguments[0])
+        else:
+            runs = run_tasks(task, arguments, shared=shared)
+            yield from tqdm(runs, total=len(arguments), desc="distances", delay=2, unit="task")
+
+
+# --- Euclidean, in tiles ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Samples centred and scaled, with their squared norms, and how to get some in float64.
+
+    `fast` holds them times the square root of 2, in float32, so that a product is 2 x.y at once.
+    """
+
+    X: np.ndarray
+    mean: np.ndarray
+    scale: float
+    fast: np.ndarray
+    squares: np.ndarray
+
+    def double(self, part: slice | np.ndarray) -> np.ndarray:
+        """Some of the samples, centred and scaled, in float64."""
+        centred = self.X[part] - self.mean
+        centred /= self.scale
+        return centred
+
+
+def _centre(X: np.ndarray) -> _Points:
+    # Scaled, so that no square is beyond the range of float32, whatever the unit of the features.
+    mean, scale = mean_and_scale(X)
+    dtype = np.float32 if len(X) > _SMALL else np.float64
+    points = _Points(X, mean, scale, np.empty(X.shape, dtype=dtype), np.empty(len(X)))
+    for part in _parts(len(X), TILE):
+        centred = points.double(part)
+        points.squares[part] = np.einsum("ij,ij->i", centred, centred)
+        np.multiply(centred, _ROOT, out=points.fast[part])
+    return points
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Clusterings in pairs: where the clusters of two meet are cells, and a sample is added to one of these only.
+
+    `columns` (n, g) has the number of each sample's cell in each pair, `fold` (K, C) a one for each cell of a cluster.
+    """
+
+    columns: np.ndarray
+    fold: scipy.sparse.csr_array
+
+    def members(self, part: slice) -> scipy.sparse.csc_array:
+        """Which of some samples each cell has, as ones (C, part)."""
+        return _members(self.columns[part], self.fold.shape[1], self.fold.dtype)
+
+    def sums(self, members: scipy.sparse.csc_array, distances: np.ndarray) -> np.ndarray:
+        """The distances to some samples, added by cluster."""
+        return self.fold @ (members @ distances)
+
+
+def _cells(clusterings: list[Clustering], dtype: np.dtype) -> _Cells:
+    """Pair the clusterings with few clusters and those with many, unless that makes too many cells to be of use."""
+    numbers = _numbers(clusterings)
+    waiting = sorted(range(len(clusterings)), key=lambda i: len(clusterings[i].sizes))
+    groups, clusters = [], []  # clusterings into cells, and for each the clusters that its cells are part of
+    while waiting:
+        many = waiting.pop()
+        if waiting:
+            few, k = waiting[0], len(clusterings[many].sizes)
+            both = encode(clusterings[few].codes * k + clusterings[many].codes)
+            if len(both.sizes) <= TILE // 2:
+                waiting.remove(few)
+                groups.append(both)
+                clusters.append([numbers[few][both.clusters // k], numbers[many][both.clusters % k]])
+                continue
+        groups.append(clusterings[many])
+        clusters.append([numbers[many]])
+    cells = np.concatenate([ours for ours, parts in zip(_numbers(groups), clusters) for _ in parts])
+    rows = np.concatenate([part for parts in clusters for part in parts])
+    fold = scipy.sparse.csr_array((np.ones(len(rows), dtype), (rows, cells)))
+    return _Cells(_columns(groups), fold)
+
+
+def _euclidean_sums(X: np.ndarray, clusterings: list[Clustering], rows: np.ndarray | None) -> np.ndarray:
+    points = _centre(X)
+    cells = _cells(clusterings, points.fast.dtype)
+    n_clusters = cells.fold.shape[0]
+    blocks = _blocks(len(X), n_clusters)
+    sums = np.zeros((n_clusters, len(X) if rows is None else len(rows)))
+    if rows is None:
+        pairs = list(combinations_with_replacement(blocks, 2))
+        for pair, sums_of_blocks in zip(pairs, _results(_pair_sums, (points, cells), pairs)):
+            for block, block_sums in zip(pair, sums_of_blocks):
+                sums[:, block[0].start : block[-1].stop] += block_sums
+    else:
+        parts = [(part, block) for part in _parts(len(rows), TILE) for block in blocks]
+        tasks = [(rows[part], block) for part, block in parts]
+        for (part, _), part_sums in zip(parts, _results(_target_sums, (points, cells), tasks)):
+            sums[:, part] += part_sums
+    sums *= points.scale
+    return sums.T
+
+
+def _blocks(n: int, n_clusters: int) -> list[list[slice]]:
+    """The numbers below n in tiles, and these in blocks."""
+    tiles = _parts(n, TILE)
+    affordable = _BLOCK_BYTES // (2 * n_clusters * TILE * np.dtype(np.float64).itemsize)
+    size = max(1, min(affordable, _BLOCK_TILES, -(-len(tiles) // _N_BLOCKS)))
+    return [tiles[at : at + size] for at in range(0, len(tiles), size)]
+
+
+def _pair_sums(points: _Points, cells: _Cells, ours: list[slice], theirs: list[slice]) -> list[np.ndarray]:
+    """A task: what the distances between two blocks add to the sums (K, block) of each, or of the one that both are."""
+    n_clusters = cells.fold.shape[0]
+    their_members = [cells.members(tile) for tile in theirs]
+    our_sums = [np.zeros((n_clusters, tile.stop - tile.start)) for tile in ours]
+    their_sums = our_sums if ours == theirs else [np.zeros((n_clusters, tile.stop - tile.start)) for tile in theirs]
+    # Memory that is asked for anew takes longer to get than a tile of few features to compute.
+    room, turned_room = np.empty((2, TILE * TILE), points.fast.dtype)
+    for i, target in enumerate(ours):
+        target_members = cells.members(target)
+        for j in range(i if ours == theirs else 0, len(theirs)):
+            distances = _distances(points, theirs[j], target, room)
+            our_sums[i] += cells.sums(their_members[j], distances)
+            if theirs[j] != target:
+                turned = turned_room[: distances.size].reshape(distances.shape[::-1])
+                np.copyto(turned, distances.T)
+                their_sums[j] += cells.sums(target_members, turned)
+    different = (our_sums,) if ours == theirs else (our_sums, their_sums)
+    return [np.concatenate(sums, axis=1) for sums in different]
+
+
+def _target_sums(points: _Points, cells: _Cells, target: np.ndarray, tiles: list[slice]) -> np.ndarray:
+    """A task: what the distances of some samples to a block add to their sums (K, target)."""
+    room = np.empty(TILE * TILE, points.fast.dtype)
+    return sum(cells.sums(cells.members(tile), _distances(points, tile, target, room)) for tile in tiles)
+
+
+def _distances(points: _Points, tile: slice, target: slice | np.ndarray, room: np.ndarray) -> np.ndarray:
+    """Distances between two parts of the samples, each of them exact to about 1e-6, in the memory `room`."""
+    tile_samples, target_samples = _indices(tile), _indices(target)
+    squared = room[: len(tile_samples) * len(target_samples)].reshape(len(tile_samples), len(target_samples))
+    i, j = _fast_squares(points.fast[tile], points.fast[target], points.squares[tile], points.squares[target], squared)
+    if not len(i):
+        return np.sqrt(squared, out=squared)
+    # From here on distances and no squares, which for the near may be too small for float32.
+    distances = np.sqrt(np.maximum(squared, 0, out=squared), out=squared)
+    many = _FEW * squared.size
+    if len(i) <= many:
+        # Most of the few are a sample and itself.
+        itself = tile_samples[i] == target_samples[j]
+        distances[i[itself], j[itself]] = 0
+        i, j = i[~itself], j[~itself]
+    if len(i) > many and distances.dtype == np.float32:
+        i, j = np.unique(i), np.unique(j)
+        some, others = tile_samples[i], target_samples[j]
+        block = np.empty((len(i), len(j)))
+        near = _fast_squares(
+            _ROOT * points.double(some),
+            _ROOT * points.double(others),
+            points.squares[some],
+            points.squares[others],
+            block,
+        )
+        distances[np.ix_(i, j)] = np.sqrt(np.maximum(block, 0, out=block), out=block)
+        i, j = i[near[0]], j[near[1]]
+    if len(i) > many:
+        i, j = np.unique(i), np.unique(j)
+        distances[np.ix_(i, j)] = cdist(points.double(tile_samples[i]), points.double(target_samples[j]))
+    elif len(i):
+        difference = points.double(tile_samples[i]) - points.double(target_samples[j])
+        distances[i, j] = np.sqrt(np.einsum("ij,ij->i", difference, difference))
+    return distances
+
+
+def _fast_squares(
+    ours: np.ndarray, theirs: np.ndarray, our_squares: np.ndarray, their_squares: np.ndarray, out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Squared distances by the fast formula from points times root 2, and where they have lost too many digits."""
+    dtype = out.dtype.type
+    our_squares, their_squares = our_squares.astype(dtype)[:, np.newaxis], their_squares.astype(dtype)
+    np.matmul(ours, theirs.T, out=out)
+    np.subtract(our_squares, out, out=out)
+    out += their_squares
+    # Below the second term a square itself has lost digits, or is 0 for a difference that is not.
+    share, least = dtype(_NEAR[dtype]), dtype(1e7) * np.finfo(dtype).tiny
+    # Most rows have no such pair, and their smallest distance shows it.
+    few = np.flatnonzero(out.min(axis=1) <= share * (our_squares[:, 0] + their_squares.max()) + least)
+    i, j = np.nonzero(out[few] <= share * our_squares[few] + (share * their_squares + least))
+    return few[i], j
+
+
+# --- closed forms, linear in n ----------------------------------------------------------------------------------------
+
+_ROWS = 4096
+
+
+def _squared_sums(
+    X: np.ndarray, columns: np.ndarray, sizes: np.ndarray, rows: np.ndarray | None, points: Callable | None = None
+) -> np.ndarray:
+    """Sum of |x - y|^2 over a cluster = its size x |x - centre|^2 + the scatter about its centre (Huygens).
+
+    Each term is a sum of squares of differences, so nothing is lost, whatever the offset of the samples. `points`
+    gives some of the samples as they are to be compared.
+    """
+    if points is None:
+        points = partial(_centred, X, X.mean(axis=0, dtype=np.float64))
+    parts = [(part,) for part in _parts(len(X), _ROWS)]
+    centers = sum(_results(_center_sums, (points, columns, len(sizes)), parts)) / sizes[:, np.newaxis]
+    sums = np.empty((len(X) if rows is None else len(rows), len(sizes)))
+    scatter = np.zeros(len(sizes))
+    for (part,), (squared, own) in zip(parts, _results(_center_distances, (points, columns, centers), parts)):
+        scatter += own
+        if rows is None:
+            sums[part] = squared
+    if rows is not None:
+        sums[:] = cdist(points(rows), centers, "sqeuclidean")
+    sums *= sizes
+    sums += scatter
+    return sums
+
+
+def _centred(X: np.ndarray, mean: np.ndarray, part: slice | np.ndarray) -> np.ndarray:
+    return X[part] - mean
+
+
+def _unit(X: np.ndarray, part: slice | np.ndarray) -> np.ndarray:
+    return normalize(X[part].astype(np.float64, copy=False))
+
+
+def _center_sums(points: Callable, columns: np.ndarray, n_clusters: int, part: slice) -> np.ndarray:
+    """A task: what some of the samples add to the sums of the clusters, (K, d)."""
+    return _members(columns[part], n_clusters) @ points(part)
+
+
+def _center_distances(
+    points: Callable, columns: np.ndarray, centers: np.ndarray, part: slice
+) -> tuple[np.ndarray, np.ndarray]:
+    """A task: squared distances of some samples to all centres, and what they add to the scatter of the clusters."""
+    squared = cdist(points(part), centers, "sqeuclidean")
+    own = np.take_along_axis(squared, columns[part], axis=1)
+    return squared, np.bincount(columns[part].ravel(), own.ravel(), minlength=len(centers))
+
+
+def _cosine_sums(X: np.ndarray, columns: np.ndarray, sizes: np.ndarray, rows: np.ndarray | None) -> np.ndarray:
+    """Sum of 1 - cos(x, y) over a cluster: for rows of length 1 that is |x - y|^2 / 2, which loses no digits.
+
+    A row of zeros has no direction, and is at distance 1 from everything but itself.
+    """
+    sums = _squared_sums(X, columns, sizes, rows, partial(_unit, X))
+    sums /= 2
+    # A mean distance below the rounding of the rows is none.
+    sums[sums < np.finfo(np.float64).eps * sizes] = 0
+    zero = ~X.any(axis=1)
+    if zero.any():
+        zeros = np.bincount(columns[zero].ravel(), minlength=len(sizes))
+        ours, wanted = (zero, columns) if rows is None else (zero[rows], columns[rows])
+        sums[~ours] += zeros / 2
+        sums[ours] += zeros + (sizes - zeros) / 2
+        sums[np.flatnonzero(ours)[:, np.newaxis], wanted[ours]] -= 1
+    return sums
+
+
+# --- any other metric -------------------------------------------------------------------------------------------------
+
+
+def _given_sums(distances, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None) -> np.ndarray:
+    """Distances that were computed before, some rows of them at a time, so that no second matrix is held."""
+    members = _members(columns, n_clusters).T.tocsr()
+    wanted = np.arange(distances.shape[0]) if rows is None else rows
+    parts = [(wanted[part],) for part in _parts(len(wanted), TILE)]
+    return np.vstack(list(_results(_row_sums, (distances, members), parts)))
+
+
+def _row_sums(distances, members: scipy.sparse.csr_array, rows: np.ndarray) -> np.ndarray:
+    """A task: the sums of some rows of given distances."""
+    sums = distances[rows] @ members
+    return sums.toarray() if scipy.sparse.issparse(sums) else sums
+
+
+def _chunked_sums(X, columns: np.ndarray, n_clusters: int, rows: np.ndarray | None, **kwds) -> np.ndarray:
+    """All distances in chunks of rows that fit scikit-learn's working memory, each summed for all clusterings."""
+    members = _members(columns, n_clusters).toarray().T
+    wanted = np.arange(X.shape[0]) if rows is None else rows
+
+    def reduce(distances: np.ndarray, start: int) -> np.ndarray:
+        own = np.arange(len(distances))
+        distances[own, wanted[start + own]] = 0
+        return distances @ members
+
+    pair = (X,) if rows is None else (X[rows], X)
+    return np.vstack(list(pairwise_distances_chunked(*pair, reduce_func=reduce, **kwds)))

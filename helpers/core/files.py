@@ -1,0 +1,34 @@
+"""Files that are written whole or not at all, and arrays that live in files."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import typing
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+
+def write_atomically(path: Path, write: Callable[[typing.BinaryIO], None]) -> None:
+    """Let `write` fill a file beside `path` and rename it into place, so that no half of it is ever seen."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
+        try:
+            write(typing.cast(typing.BinaryIO, file))
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(file.name)
+            raise
+    os.replace(file.name, path)
+
+
+def mapped_array(shape: tuple[int, int], folder: str | Path) -> np.memmap:
+    """An array of float32 that need not fit into memory, mapped from a file of a folder that is gone with it."""
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="array-") as file:
+        if hasattr(os, "posix_fallocate"):
+            # Without it a full disk would be noticed at a write to memory, which ends the process.
+            os.posix_fallocate(file.fileno(), 0, 4 * int(np.prod(shape)))
+        return np.memmap(typing.cast(typing.BinaryIO, file), dtype=np.float32, shape=shape)

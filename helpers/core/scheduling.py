@@ -1,0 +1,264 @@
+"""Where tasks run: in threads of this machine, or in the processes of a Dask cluster.
+
+All tasks go through `run_tasks`, and joblib is the only layer between them and the processors: after `use_scheduler`,
+what otherwise runs in threads runs on the workers of a cluster, and gives the same numbers. What the tasks of a call
+have in common is never sent to them: it is written once to a folder that all workers see, and they map it into memory.
+So nothing large goes through the scheduler, and a worker that dies takes nothing along but the task that it was at.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import sys
+import tempfile
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import joblib
+from joblib import Parallel, delayed, parallel_config
+from threadpoolctl import ThreadpoolController
+
+from .conventions import ROOT, ParameterError
+from .fingerprints import library_versions, source_digest
+
+if TYPE_CHECKING:
+    from distributed import Client, LocalCluster
+
+LOCAL = "local"
+_SECONDS = 10  # to wait for a scheduler, and then for a worker
+
+
+class SchedulerError(ParameterError):
+    """The cluster cannot be used, or was lost; the message is one sentence that says why."""
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------------
+
+
+def run_tasks(
+    task: Callable[..., Any], arguments: Iterable[tuple], *, shared: tuple = (), n_jobs: int | None = -1
+) -> Iterator[Any]:
+    """Call a function for each of some tuples of arguments, some at once, and give the results in their order.
+
+    Parameters
+    ----------
+    task : callable
+        Called with `shared` and one tuple of arguments; a function of a module, so that it can be sent.
+    arguments : iterable of tuple
+        Small, since they are sent with each task.
+    shared : tuple
+        What all calls begin with, however large: workers map its arrays into memory, read-only.
+    n_jobs : int, optional
+        Threads, as joblib has it; a cluster uses all its workers.
+
+    Raises
+    ------
+    SchedulerError
+        If the scheduler disappears, or a task ends the process of one worker after the other.
+    """
+    if _cluster.client is not None and _cluster.client.status != "running":
+        raise SchedulerError(_cluster.gone())
+    common = _Shared(shared)
+    try:
+        # Threads are the default only: `use_scheduler`, or joblib's `parallel_config`, may choose another backend.
+        yield from Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+            delayed(_call)(task, common, given) for given in arguments
+        )
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] != "distributed":
+            raise
+        reason = f"A task failed on the cluster: {' '.join(str(error).split())}".rstrip(".")
+        raise SchedulerError(f"{reason}." if type(error).__name__ == "KilledWorker" else _cluster.gone()) from None
+
+
+class _Shared:
+    """Values that the tasks of a call have in common: in threads as they are, in another process mapped from a file."""
+
+    def __init__(self, values: tuple, path: str = "", remote: bool = False) -> None:
+        self.values, self.path, self.remote = values, path, remote
+
+    def __reduce__(self) -> tuple[Callable, tuple[str]]:
+        if not self.path:
+            descriptor, self.path = tempfile.mkstemp(dir=_cluster.folder, prefix="shared-")
+            weakref.finalize(self, _remove, self.path)
+            with os.fdopen(descriptor, "wb") as file:
+                joblib.dump(self.values, file)
+        return _load_shared, (self.path,)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+@lru_cache(maxsize=2)
+def _load_shared(path: str) -> _Shared:
+    return _Shared(joblib.load(path, mmap_mode="r"), path, remote=True)
+
+
+def _call(task: Callable[..., Any], common: _Shared, given: tuple) -> Any:
+    if not common.remote:
+        return task(*common.values, *given)
+    # For good, since another task may be at work in this process: the number of threads shows in the last digits.
+    _threads(task.__module__).limit(limits=1)
+    # Tasks of a task stay in its process.
+    with parallel_config(backend="sequential"):
+        return task(*common.values, *given)
+
+
+@lru_cache
+def _threads(module: str) -> ThreadpoolController:
+    """The libraries with threads that are there once a module is: looked up once, since that takes a while."""
+    return ThreadpoolController()
+
+
+# --- the cluster ------------------------------------------------------------------------------------------------------
+
+
+class _Cluster:
+    """The cluster in use, if any: its client, its address, the folder that its workers see, and how to leave it."""
+
+    def __init__(self) -> None:
+        self.client: Client | None = None
+        self.address, self.folder, self.leave = "", Path(tempfile.gettempdir()), ExitStack()
+
+    def gone(self) -> str:
+        """That the scheduler is lost, in a sentence."""
+        return (
+            f"The scheduler {self.address} has disappeared; what was stored is kept, and the next run goes on from "
+            "there."
+        )
+
+
+_cluster = _Cluster()
+
+
+def use_scheduler(scheduler: str, *, cache_dir: str | Path = "_build/cache") -> None:
+    """Let the tasks of this process run on a Dask cluster from now on, and say where its dashboard is.
+
+    Parameters
+    ----------
+    scheduler : str
+        Empty for threads of this machine; ``local`` for a cluster of processes on it, as many as it has processors;
+        or the address of a scheduler, such as ``tcp://10.0.0.1:8786``. With one thread on one worker in all, joblib
+        stays in this process.
+    cache_dir : path
+        Folder of stored results, which all workers must see under the same path.
+
+    Raises
+    ------
+    SchedulerError
+        If Dask is not installed, the scheduler cannot be reached or has no workers, or a worker does not see the
+        folder or has another version of anything that shows in a result.
+    """
+    global _cluster
+    _cluster.leave.close()
+    _cluster = _Cluster()
+    if not scheduler:
+        return
+    new = _Cluster()
+    new.address = scheduler
+    new.folder = ROOT / cache_dir / "shared"
+    new.folder.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as leave:
+        new.client = leave.enter_context(_connect(scheduler, leave))
+        _check_cluster(new.client, scheduler, new.folder)
+        chosen = parallel_config(backend="dask", client=new.client)
+        leave.callback(chosen.unregister)
+        new.leave = leave.pop_all()
+    _cluster = new
+    n_workers = len(new.client.scheduler_info(n_workers=-1)["workers"])
+    print(f"{n_workers} workers; Dask's dashboard is at {new.client.dashboard_link}", file=sys.stderr)
+
+
+def check_workers(function: Callable[..., dict[str, str]], *args: Any) -> None:
+    """Refuse workers on which a function, such as one that gives versions by name, gives something else than here.
+
+    Raises
+    ------
+    SchedulerError
+        Naming the first worker and what is different. Without a cluster there is nothing to refuse.
+    """
+    if _cluster.client is not None:
+        _check_same(_cluster.client, function, *args)
+
+
+def _connect(scheduler: str, leave: ExitStack) -> Client:
+    try:
+        from distributed import Client
+    except ModuleNotFoundError:
+        raise SchedulerError(
+            f"scheduler = {scheduler!r} needs Dask, which is not installed here; install the extra scale, with "
+            'python -m pip install -c constraints.txt -e ".[scale]".'
+        ) from None
+    # What goes wrong is said in one sentence, by `run_tasks`, and not by each part of Dask on its own.
+    for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    if scheduler == LOCAL:
+        scheduler = leave.enter_context(local_cluster(joblib.cpu_count()))
+    try:
+        # Directly: otherwise what tasks return would go through the scheduler.
+        return Client(scheduler, timeout=_SECONDS, direct_to_workers=True)
+    except (OSError, ValueError, TypeError) as error:
+        reason = type(error).__name__
+    # The half-made client goes now: later it might while Dask holds the lock that it asks for, and wait for ever.
+    gc.collect()
+    raise SchedulerError(
+        f"The scheduler {scheduler!r} cannot be reached ({reason}); scheduler takes nothing, 'local', or an address "
+        "such as tcp://10.0.0.1:8786."
+    )
+
+
+def local_cluster(n_workers: int) -> LocalCluster:
+    """A cluster of processes of this machine with one thread each, which are started again when they die."""
+    import dask
+    from distributed import LocalCluster
+
+    # Dask tells malloc to give memory back at once, and getting it again costs more than the distances in it.
+    kept = {f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**25 for name in ("TRIM", "MMAP")}
+    with dask.config.set(kept):
+        return LocalCluster(
+            n_workers=n_workers,
+            threads_per_worker=1,
+            memory_limit=0,  # files that are mapped would count, too
+            dashboard_address="127.0.0.1:0",
+            silence_logs=logging.CRITICAL,
+            env={"TQDM_DISABLE": "1"},  # the bars of tasks within tasks
+        )
+
+
+def _check_cluster(client: Client, scheduler: str, folder: Path) -> None:
+    try:
+        client.wait_for_workers(1, timeout=_SECONDS)
+    except TimeoutError:
+        raise SchedulerError(f"The scheduler {scheduler!r} has no workers; start some, and try again.") from None
+    _check_same(client, _versions)
+    with tempfile.NamedTemporaryFile(dir=folder, prefix="token-") as token:
+        _check_same(client, _sees, token.name)
+
+
+def _versions() -> dict[str, str]:
+    return library_versions() | {"helpers SHA-256": source_digest()}
+
+
+def _sees(path: str) -> dict[str, str]:
+    return {f"the folder {Path(path).parent}": "here" if Path(path).exists() else "missing"}
+
+
+def _check_same(client: Client, function: Callable[..., dict[str, str]], *args: Any) -> None:
+    ours = function(*args)
+    for worker, theirs in client.run(function, *args, on_error="return").items():
+        if isinstance(theirs, Exception):
+            raise SchedulerError(f"The worker {worker} cannot be used: {' '.join(str(theirs).split())[:200]}.")
+        for name in ours:
+            if theirs.get(name) != ours[name]:
+                raise SchedulerError(
+                    f"The worker {worker} has {name} {theirs.get(name)} where this process has {ours[name]}; every "
+                    "worker must have the same, so that the numbers are the same."
+                )

@@ -1,0 +1,1 @@
+"""From clusterings to a verdict: curves, references, the table of criteria, the rule and its sentences."""

@@ -1,0 +1,278 @@
+"""The criteria side by side, and beside labels.
+
+`compare_criteria` sets up the one table that `verdict` reads, a row for each k. Labels of the images never enter it:
+they are what a clustering is looked for without, so how well they agree is a table apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import (
+    adjusted_mutual_info_score,
+    adjusted_rand_score,
+    calinski_harabasz_score,
+    completeness_score,
+    davies_bouldin_score,
+    homogeneity_score,
+)
+
+from ..clustering.sweep import KMeansSweep
+from .curves import find_elbow
+from .references import GapStatistic, NullSilhouettes, SilhouetteCeiling, Stability, gap_choice
+
+# --- the criteria -----------------------------------------------------------------------------------------------------
+
+
+def largest(scored: pd.DataFrame, column: str) -> int | None:
+    """Name the k whose value is largest."""
+    return int(scored[column].idxmax())
+
+
+def smallest(scored: pd.DataFrame, column: str) -> int | None:
+    """Name the k whose value is smallest."""
+    return int(scored[column].idxmin())
+
+
+def _elbow(scored: pd.DataFrame, column: str) -> int | None:
+    return find_elbow(list(scored.index), list(scored[column]))
+
+
+def _farthest_beyond_null(scored: pd.DataFrame, column: str) -> int | None:
+    """Name the k whose score lies farthest above the mean of its null, unless even that is within the null's range."""
+    k = int((scored["score"] - scored[column]).idxmax())
+    return k if scored.loc[k, "score"] > scored.loc[k, f"{column}_high"] else None
+
+
+def _gap_rule(table: pd.DataFrame, column: str) -> int | None:
+    return gap_choice(table[column], table[column.replace("gap", "s", 1)])
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A criterion, and how it names a k.
+
+    Attributes
+    ----------
+    name : str
+    label : str
+        Its display name on figures and in tables.
+    column : str
+        The column of `compare_criteria` that it reads; where the table lacks it, the criterion is silent.
+    choose : callable
+        Name a k, or None, from the rows of the table that have silhouettes, and the column.
+    index : callable, optional
+        Compute the column from the features (n, d) and one labeling (n,), as the indices of scikit-learn do.
+    from_one : bool
+        Whether `choose` is given the row of k = 1, too.
+    """
+
+    name: str
+    label: str
+    column: str
+    choose: Callable[[pd.DataFrame, str], int | None] = largest
+    index: Callable[[np.ndarray, np.ndarray], float] | None = None
+    from_one: bool = False
+
+
+CRITERIA = {
+    criterion.name: criterion
+    for criterion in (
+        Criterion("elbow", "elbow (Kneedle)", "inertia", _elbow),
+        Criterion("score", "silhouette score", "score"),
+        Criterion("macro", "mean over clusters", "macro"),
+        Criterion("median", "median silhouette", "median"),
+        Criterion("positive", "share of positive samples", "positive"),
+        Criterion("score_beyond_null", "score beyond its null", "null_score", _farthest_beyond_null),
+        Criterion("gap_pca", "gap, principal axes", "gap", _gap_rule, from_one=True),
+        Criterion("gap_uniform", "gap, plain uniform", "gap_uniform", _gap_rule, from_one=True),
+        Criterion("calinski_harabasz", "Calinski-Harabasz", "calinski_harabasz", index=calinski_harabasz_score),
+        Criterion("davies_bouldin", "Davies-Bouldin", "davies_bouldin", smallest, index=davies_bouldin_score),
+        Criterion("stability", "stability", "stability"),
+    )
+}
+# The criteria that the first figures of the book are about.
+HEADLINES = ("elbow", "score", "macro", "positive")
+
+
+def scored_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows that have silhouettes: all but k = 1."""
+    return table[table["score"].notna()]
+
+
+def named_k(table: pd.DataFrame) -> dict[str, int | None]:
+    """Ask each of `CRITERIA` that finds its column in a table which k it names.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `compare_criteria`.
+
+    Returns
+    -------
+    dict of str to int or None
+        By name of the criterion, in the order of `CRITERIA`; None where it names none.
+    """
+    scored = scored_rows(table)
+    return {
+        name: criterion.choose(table if criterion.from_one else scored, criterion.column)
+        for name, criterion in CRITERIA.items()
+        if criterion.column in table
+    }
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def compare_criteria(
+    sweep: KMeansSweep,
+    table: pd.DataFrame,
+    *,
+    samples: np.ndarray | None = None,
+    nulls: NullSilhouettes | None = None,
+    ceiling: SilhouetteCeiling | None = None,
+    stable: Stability | None = None,
+    gap: GapStatistic | None = None,
+    uniform_gap: GapStatistic | None = None,
+    indices: pd.DataFrame | None = None,
+) -> pd.DataFrame:
+    """Set the criteria side by side.
+
+    Parameters
+    ----------
+    sweep : KMeansSweep
+    table : DataFrame
+        From `silhouette_table`, for the labels of the sweep.
+    samples : ndarray, shape (m, n), optional
+        The silhouettes behind `table`, for the errors of `paired_errors`.
+    nulls, ceiling, stable, gap, uniform_gap, indices : optional
+        Results of `null_silhouettes`, `silhouette_ceiling`, `stability`, `gap_statistic` with references along the
+        principal axes and along the features, and `validity_indices`.
+
+    Returns
+    -------
+    DataFrame
+        A row for each k: `table` with ``inertia`` before it, and behind it what was given:
+        ``paired_error`` and ``paired_macro_error``;
+        ``null_score``, ``null_score_high``, ``null_macro`` and ``null_macro_high``, the means and 95% quantiles over
+        references, of that kind of reference where they are largest; ``ceiling``, for the cluster sizes at this k;
+        ``stability`` and ``spread``; ``gap``, ``s``, ``gap_uniform`` and ``s_uniform``; ``calinski_harabasz`` and
+        ``davies_bouldin``.
+        With a gap there is a row for k = 1, whose silhouettes are missing.
+    """
+    joined = table.copy()
+    joined.insert(0, "inertia", pd.Series(sweep.inertia, index=sweep.k_values).reindex(table.index))
+    if samples is not None:
+        joined = joined.join(paired_errors(samples, sweep.labels))
+    if nulls is not None:
+        joined = joined.join(_strictest(nulls))
+    if ceiling is not None:
+        joined["ceiling"] = pd.Series(ceiling.by_sizes, index=sweep.k_values).reindex(table.index)
+    for more in (stable.table() if stable else None, indices):
+        joined = joined if more is None else joined.join(more)
+    if gap is not None:
+        joined = joined.join(gap.table()[["gap", "s"]], how="outer")
+    if uniform_gap is not None:
+        joined = joined.join(uniform_gap.table()[["gap", "s"]].add_suffix("_uniform"), how="outer")
+    return joined
+
+
+def _strictest(nulls: NullSilhouettes) -> pd.DataFrame:
+    columns = nulls.table()[["score", "score_high", "macro", "macro_high"]].add_prefix("null_")
+    return columns.groupby(level="n_clusters").max()
+
+
+def paired_errors(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Standard errors of the differences between the best k and every k, by score and by macro.
+
+    All k are scored on the same samples, and a sample that is hard to place is so at each k. The error of the
+    difference, from the differences of the samples, therefore is not that of two independent means. A macro mean is
+    not a mean over samples but a sum of ratios, and is linearised for it (Cochran 1977, Sampling Techniques, section
+    6.4). As in `silhouette_table`, silhouettes are taken as independent though they share distances.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (m, n)
+        As from `silhouette_samples`.
+    labels : ndarray, shape (m, n)
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``n_clusters``: ``paired_error`` and ``paired_macro_error``, 0 at the k that is best by each.
+    """
+    coded = [np.unique(row, return_inverse=True, return_counts=True) for row in labels]
+    score_parts = samples - samples.mean(axis=1, keepdims=True)
+    macro, macro_parts = zip(*(_macro_parts(s, codes, sizes) for s, (_, codes, sizes) in zip(samples, coded)))
+    errors = {
+        "paired_error": _spread_from(score_parts / samples.shape[1], samples.mean(axis=1).argmax()),
+        "paired_macro_error": _spread_from(np.stack(macro_parts), int(np.argmax(macro))),
+    }
+    return pd.DataFrame(errors, index=pd.Index([len(sizes) for _, _, sizes in coded], name="n_clusters"))
+
+
+def _macro_parts(samples: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> tuple[float, np.ndarray]:
+    """The mean over clusters of their means, and what each sample adds to its error."""
+    means = np.bincount(codes, samples) / sizes
+    return float(means.mean()), (samples - means[codes]) / (sizes[codes] * len(sizes))
+
+
+def _spread_from(parts: np.ndarray, best: int) -> np.ndarray:
+    n = parts.shape[1]
+    return np.sqrt(((parts - parts[best]) ** 2).sum(axis=1) * n / (n - 1))
+
+
+def validity_indices(X: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Compute the indices among `CRITERIA` that need only points and labels, for Euclidean distances.
+
+    Calinski and Harabasz (1974), Communications in Statistics 3, 1-27: the larger the better. Davies and Bouldin
+    (1979), IEEE Transactions on Pattern Analysis and Machine Intelligence 1, 224-227: the smaller the better. Both
+    from scikit-learn.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d)
+        The space in which the clusterings are scored.
+    labels : ndarray, shape (m, n)
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``n_clusters``, a column for each index: ``calinski_harabasz`` and ``davies_bouldin``.
+    """
+    indices = {criterion.column: criterion.index for criterion in CRITERIA.values() if criterion.index}
+    columns = {column: [index(X, row) for row in labels] for column, index in indices.items()}
+    return pd.DataFrame(columns, index=_counts(labels))
+
+
+def label_agreement(labels: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
+    """How well clusterings agree with labels that they did not see. It never enters the verdict.
+
+    Adjusted Rand index: Hubert and Arabie (1985), Journal of Classification 2, 193-218. Adjusted mutual information:
+    Vinh, Epps and Bailey (2010), Journal of Machine Learning Research 11, 2837-2854. Homogeneity and completeness:
+    Rosenberg and Hirschberg (2007), EMNLP-CoNLL, 410-420. All from scikit-learn.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (m, n)
+    truth : array-like, shape (n,)
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``n_clusters``: ``adjusted_rand``, ``adjusted_mutual_info``, ``homogeneity`` and ``completeness``.
+    """
+    columns = {
+        "adjusted_rand": [adjusted_rand_score(truth, row) for row in labels],
+        "adjusted_mutual_info": [adjusted_mutual_info_score(truth, row) for row in labels],
+        "homogeneity": [homogeneity_score(truth, row) for row in labels],
+        "completeness": [completeness_score(truth, row) for row in labels],
+    }
+    return pd.DataFrame(columns, index=_counts(labels))
+
+
+def _counts(labels: np.ndarray) -> pd.Index:
+    return pd.Index([len(np.unique(row)) for row in labels], name="n_clusters")

@@ -1,0 +1,1 @@
+"""Figures and interactive pages. They draw finished numbers, and compute nothing but where to put them."""

@@ -1,0 +1,1 @@
+"""Notebooks and the book: the one wing that knows that they exist."""

@@ -1,0 +1,295 @@
+"""Notebooks and the book: checked, executed with papermill, built with Jupyter Book.
+
+The one module that knows that notebooks exist. What a notebook itself calls from here is `provenance`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from ..core.cache import cached
+from ..core.conventions import ROOT
+from ..core.files import write_atomically
+from ..core.fingerprints import digest, source_digest
+from ..images.backbones import backbone_key
+from ..images.collection import ImageSet
+from ..parameters import Parameters, parameter_table
+from .execution import execute_source, open_images
+from .provenance import page_versions
+from .sources import NotebookError, check_notebook, notebook_sources
+
+if TYPE_CHECKING:
+    pass
+_KEY_FILE = "book-key.txt"
+# Notebooks executed at once: half of what one does runs on one core.
+_AT_ONCE = 2
+_PHOTOGRAPHS = "plots.plot_images("  # what a cell calls to show them; the other figures are charts
+
+
+# --- the book ---------------------------------------------------------------------------------------------------------
+
+
+def build_book(
+    parameters: Parameters,
+    *,
+    build_dir: Path = ROOT / "_build",
+    stage_dir: Path = ROOT / "_stage",
+    source_dir: Path = ROOT,
+    say: Callable[[str], None] = print,
+) -> Path:
+    """Execute every notebook and build the HTML book.
+
+    Notebooks whose source, parameters, data, helpers and libraries have not changed are taken from the cache. The
+    book is built beside the last good one and replaces it only when nothing failed.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    build_dir : Path
+        The book is in its folder ``html``.
+    stage_dir : Path
+        Where prose and executed notebooks are put together.
+    source_dir : Path
+        The repository, with `_config.yml`, `book` and `notebooks`.
+    say : callable
+        Told what is going on, a sentence at a time.
+
+    Returns
+    -------
+    Path
+        The first page.
+
+    Raises
+    ------
+    ParameterError
+        If the data cannot carry the parameters; nothing was executed then.
+    NotebookError
+        If a notebook breaks a rule or fails, or a page has a warning.
+    """
+    from filelock import FileLock, Timeout
+
+    sources = notebook_sources(source_dir / "notebooks")
+    declared = {path: check_notebook(path) for path in sources}
+    images = open_images(parameters, Parameters.model_fields)
+    build_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(build_dir / ".lock", timeout=0):
+            data = _read_by_chapters(parameters, images, source_dir)
+            executed = _execute_all(declared, parameters, data, build_dir, say)
+            return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
+    except Timeout:
+        raise NotebookError(
+            f"Another build is at work in {build_dir}; wait for it, or name another --output."
+        ) from None
+
+
+def _read_by_chapters(parameters: Parameters, images: ImageSet, source_dir: Path) -> str:
+    """A digest of the images, of the weights from a file, and of the tables and features that chapters read."""
+    files = [
+        *sorted((source_dir / "book" / "data").glob("*")),
+        *sorted((Path(__file__).parents[1] / "images" / "data").glob("*.npy")),
+    ]
+    tables = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
+    weights = backbone_key(parameters.backbone, parameters.weights) if parameters.weights else None
+    return digest(images, tables, weights)
+
+
+def _execute_all(
+    declared: dict[Path, list[str]], parameters: Parameters, data: str, build_dir: Path, say: Callable
+) -> dict[str, str]:
+    """The texts of the executed notebooks, by file name; some are executed at once."""
+    versions = page_versions()
+
+    def execute(number: int, path: Path) -> str:
+        values = {name: value for name, value in parameters.changed().items() if name in declared[path]}
+        scheduler = {"scheduler": values.pop("scheduler")} if "scheduler" in values else {}
+        ran: list[str] = []
+        text = cached(
+            execute_source,
+            path.name,
+            path.read_text(encoding="utf-8"),
+            values,
+            data,
+            versions,
+            cache_dir=parameters.cache_dir,
+            unkeyed={
+                "scheduler": scheduler,
+                "label": f"[{number}/{len(declared)}] {path.name}",
+                "failed_dir": build_dir / "failed",
+                "ran": ran,
+            },
+        ).text
+        if not ran:
+            say(f"[{number}/{len(declared)}] {path.name}: unchanged")
+        return text
+
+    numbered = list(enumerate(declared, start=1))
+    # The first notebook that needs the images embeds them; the others then find the embeddings in the cache.
+    embeds = next((number for number, path in numbered if "dataset" in declared[path]), 0)
+    texts: list[str] = []
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for some in (numbered[:embeds], numbered[embeds:]):
+            started = [pool.submit(execute, *each) for each in some]
+            try:
+                texts += [future.result() for future in started]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # what is being executed ends, and nothing else begins
+                raise
+    return dict(zip((path.name for path in declared), texts))
+
+
+def _build_pages(
+    executed: dict[str, str], parameters: Parameters, source_dir: Path, build_dir: Path, stage_dir: Path, say: Callable
+) -> Path:
+    files = _stage_files(executed, parameters, source_dir)
+    # Themes and extensions show on a page, too: any other version of anything installed makes new pages.
+    installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
+    key = digest(
+        sorted((name, digest(text.hex())) for name, text in files.items()), source_digest("notebooks"), installed
+    )
+    pages = build_dir / "html"
+    key_file = pages / _KEY_FILE
+    if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:
+        say("Nothing has changed since the last build.")
+        return pages / "index.html"
+    _write_stage(files, stage_dir)
+    with tempfile.TemporaryDirectory(dir=build_dir, prefix="pages-") as work:
+        built = _run_jupyter_book(stage_dir, Path(work), build_dir / "jupyter-book.log")
+        (built / _KEY_FILE).write_text(key, encoding="utf-8")
+        if pages.exists():
+            os.rename(pages, Path(work, "previous"))
+        os.rename(built, pages)
+    return pages / "index.html"
+
+
+def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: Path) -> dict[str, bytes]:
+    """The files of the stage, at the paths of their sources in the repository."""
+    prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
+    files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
+    files |= {f"notebooks/{name}": _with_captions(text).encode() for name, text in executed.items()}
+    files["_config.yml"] = _config(source_dir / "_config.yml")
+    files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
+    files |= _slides(executed)
+    files["book/_generated/parameters.md"] = parameter_table().encode()
+    files["book/_generated/this_book.md"] = _this_book(parameters).encode()
+    return files
+
+
+def _with_captions(text: str) -> str:
+    """An executed notebook whose figures have their text alternatives as captions, too.
+
+    Charts are told from photographs, because the dark theme turns their lightness around.
+    """
+    notebook = json.loads(text)
+    for cell in notebook["cells"]:
+        page = cell["metadata"].get("mystnb", {})
+        if "image" in page:
+            page.setdefault("figure", {"caption": page["image"]["alt"]})
+            kind = "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
+            page["image"].setdefault("classes", kind)
+    return json.dumps(notebook, indent=1)
+
+
+def _config(path: Path) -> bytes:
+    """The configuration, with buttons that lead to the published repository only where one is set."""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if config["repository"]["url"]:
+        config["html"] |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": True}
+        config["launch_buttons"] = {
+            "binderhub_url": "https://mybinder.org",
+            "colab_url": "https://colab.research.google.com",
+        }
+    return yaml.safe_dump(config, sort_keys=False).encode()
+
+
+def _this_book(parameters: Parameters) -> str:
+    changed = [f"- `{name}`: `{value}`" for name, value in parameters.changed().items()]
+    command = f"python -m helpers book {parameters.as_options()}".strip()
+    about = "\n".join(changed) if changed else "Every parameter is at its default."
+    return f"{about}\n\nThe command that builds this very book:\n\n```text\n{command}\n```\n"
+
+
+def _slides(executed: dict[str, str]) -> dict[str, bytes]:
+    """What the cells tagged ``slide`` show, a section for each notebook, as Markdown and the pictures that it names."""
+    import nbformat
+
+    files, lines = {}, []
+    for name, text in executed.items():
+        cells = nbformat.reads(text, as_version=4).cells
+        outputs = [
+            (cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""), output.data)
+            for cell in cells
+            if "slide" in cell.metadata.get("tags", [])
+            for output in cell.outputs
+            if "data" in output
+        ]
+        if outputs:
+            lines += [f"## {cells[0].source.splitlines()[0].lstrip('# ')}", ""]
+        for number, (alt, data) in enumerate(outputs, start=1):
+            picture = f"{Path(name).stem}-{number}.png"
+            if "image/png" in data:
+                files[f"book/_generated/{picture}"] = base64.b64decode(data["image/png"])
+                lines += [f"```{{image}} _generated/{picture}", ":class: chart", f":alt: {alt}", "```", ""]
+            else:
+                lines += [data.get("text/markdown", data.get("text/plain", "")), ""]
+    return {**files, "book/_generated/slides.md": "\n".join(lines).encode()}
+
+
+def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:
+    shutil.rmtree(stage_dir, ignore_errors=True)
+    for name, content in files.items():
+        path = stage_dir / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
+    """Build the staged book with warnings as errors, showing how far it is, and return the folder of the pages."""
+    from tqdm import tqdm
+
+    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage_dir)]
+    command += ["--config", str(stage_dir / "_config.yml"), "--toc", str(stage_dir / "book" / "_toc.yml")]
+    command += ["--path-output", str(work), "-W", "-n", "--keep-going"]
+    lines: list[str] = []
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process,
+        tqdm(total=200, desc="pages", bar_format="{desc} |{bar:20}| {elapsed}") as bar,
+    ):
+        assert process.stdout is not None
+        for line in process.stdout:
+            line = re.sub(r"\x1b\[[0-9;]*m", "", line)  # Sphinx colours its words for Jupyter Book, asked or not
+            lines.append(line)
+            bar.update(max(_progress(line) - bar.n, 0))
+    write_atomically(log, lambda file: file.write("".join(lines).encode()))
+    if process.returncode:
+        faults = [line.strip() for line in lines if re.search(r"WARNING|ERROR|CRITICAL|[Ee]rror:", line)]
+        report = ["The pages did not build; the last good book is still in place.", *dict.fromkeys(faults)]
+        raise NotebookError("\n".join([*report, f"All that Jupyter Book said is in {log}."]))
+    return work / "_build" / "html"
+
+
+def _progress(line: str) -> int:
+    """How far a line of Sphinx says that it is, of 100 for reading and 100 for writing."""
+    found = re.search(r"(reading|writing).*\[ *(\d+)%\]", line)
+    return 0 if found is None else int(found[2]) + 100 * (found[1] == "writing")
+
+
+def how_to_open(page: Path) -> str:
+    """Where the book is and how to open it, in two lines."""
+    return f"The book is at {page}\nOpen it with: {shlex.join([sys.executable, '-m', 'webbrowser', page.as_uri()])}"

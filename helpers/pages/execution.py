@@ -1,0 +1,150 @@
+"""Notebooks executed with papermill, with strictly checked parameters."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..core.conventions import ROOT, ParameterError
+from ..core.scheduling import LOCAL, use_scheduler
+from ..images.collection import ImageSet
+from ..parameters import Parameters
+from ..study import Study
+from .sources import NotebookError, check_notebook
+
+if TYPE_CHECKING:
+    pass
+
+
+@dataclass(frozen=True)
+class ExecutedNotebook:
+    """An executed notebook as the text of its file."""
+
+    text: str
+
+
+# --- running ----------------------------------------------------------------------------------------------------------
+
+
+def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str = "") -> Path:
+    """Check a notebook and its parameters strictly, execute it with papermill, and write the result.
+
+    Parameters
+    ----------
+    path : Path
+        The source.
+    output : Path
+        Where the executed notebook goes. It is written after each cell, so a failed run can be looked at.
+    parameters : Parameters
+        Those that the notebook declares are given to it.
+    label : str
+        What the progress bar calls it.
+
+    Returns
+    -------
+    Path
+        `output`.
+
+    Raises
+    ------
+    ParameterError
+        If the data set cannot be opened or is too small for the parameters; nothing was executed then.
+    NotebookError
+        If the source breaks a rule or a cell fails.
+    """
+    names = check_notebook(path)
+    open_images(parameters, names)
+    values = {name: value for name, value in parameters.changed().items() if name in names}
+    return _execute(path, output, values, label or path.name)
+
+
+def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
+    """Open the data set of a study and check, before anything is executed, that it can carry what `names` it uses.
+
+    Of the parameters `names`; among them the scheduler, which must be there.
+    """
+    if "scheduler" in names and parameters.scheduler != LOCAL:
+        # Each notebook uses it from a process of its own; here it is only tried.
+        use_scheduler(parameters.scheduler, cache_dir=parameters.cache_dir)
+        use_scheduler("")
+    images = Study(parameters).images
+    if "k_max" in names:
+        parameters.check_images(len(images))
+    return images
+
+
+def check_used(names: Iterable[str], paths: Iterable[Path]) -> None:
+    """Refuse a parameter that none of the notebooks has."""
+    declared = {name for path in paths for name in check_notebook(path)}
+    for name in names:
+        if name not in declared:
+            known = ", ".join(known for known in Parameters.model_fields if known in declared)
+            raise ParameterError(f"{name} is a parameter of none of the notebooks named; theirs are {known}.")
+
+
+def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Path:
+    import papermill
+    from nbclient.exceptions import DeadKernelError
+
+    output.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        papermill.execute_notebook(
+            path,
+            output,
+            parameters=values,
+            kernel_name="python3",
+            cwd=ROOT,
+            stderr_file=sys.stderr,  # the progress of long cells
+            extra_arguments=["--log-level=40"],  # without the kernel's remarks between the progress bars
+            progress_bar={"desc": label, "bar_format": "{desc}: cell {n_fmt} of {total_fmt} |{bar:20}| {elapsed}"},
+        )
+    except papermill.PapermillExecutionError as error:
+        line = next((line for line in error.source.splitlines() if line.strip()), "")
+        # Counted as in the source, which has no cell of injected parameters.
+        number = error.cell_index + 1 - bool(values)
+        cause = f"{error.ename}: {error.evalue}".rstrip(". :")
+        raise NotebookError(
+            f"{path.name} failed in cell {number} (`{line}`): {cause}. What it had done is in {output}."
+        ) from None
+    except DeadKernelError:
+        raise NotebookError(f"{path.name} failed: its kernel died, perhaps for want of memory.") from None
+    return output
+
+
+def execute_source(
+    name: str,
+    source: str,
+    values: dict[str, Any],
+    data: str,
+    versions: dict[str, str],
+    *,
+    scheduler: dict[str, str],
+    label: str,
+    failed_dir: Path,
+    ran: list[str],
+) -> ExecutedNotebook:
+    """Execute the text of a notebook; `cached` keeps the result, keyed by the text, the values and the data.
+
+    `data` is a digest of the images, of the weights and of the tables that chapters read.
+
+    `scheduler` is further values, and not in the key, since the results are the same wherever they are computed.
+    `ran` is told the name, so that the caller knows what was executed and what was found.
+    """
+    ran.append(name)
+    with tempfile.TemporaryDirectory() as folder:
+        path, output = Path(folder, name), Path(folder, "out", name)
+        path.write_text(source, encoding="utf-8")
+        try:
+            _execute(path, output, values | scheduler, label)
+        except NotebookError as error:
+            kept = failed_dir / name
+            failed_dir.mkdir(parents=True, exist_ok=True)
+            if output.exists():
+                shutil.copyfile(output, kept)
+            raise NotebookError(str(error).replace(str(output), str(kept))) from None
+        return ExecutedNotebook(output.read_text(encoding="utf-8"))

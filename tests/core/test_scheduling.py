@@ -1,0 +1,301 @@
+"""A cluster of real processes: the same numbers as one machine, also when workers die, or one sentence."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import helpers.images
+from helpers.clustering import distances
+from helpers.clustering.silhouette import silhouette_estimate, silhouette_samples
+from helpers.clustering.sweep import sweep_kmeans
+from helpers.core import scheduling
+from helpers.core.conventions import ROOT, ParameterError
+from helpers.core.scheduling import SchedulerError, check_workers, run_tasks, use_scheduler
+from helpers.criteria.references import gap_statistic, null_silhouettes, stability
+from helpers.images import embeddings
+from helpers.images.datasets import _files, load_images
+from helpers.images.embeddings import embed_images
+
+distributed = pytest.importorskip("distributed")
+
+RNG = np.random.default_rng(0)
+CENTERS = RNG.normal(size=(6, 8)) * 3
+POINTS = (CENTERS[RNG.integers(0, 6, 3000)] + RNG.normal(size=(3000, 8))).astype(np.float32)
+LABELS = np.stack([np.arange(3000) % k for k in (2, 5, 9)])
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two worker processes, which are started again when they die."""
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, memory_limit=0, dashboard_address=None, silence_logs=50
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def on_cluster(cluster, tmp_path):
+    """Calls a function on the cluster, and leaves it before the next test."""
+
+    def call(function):
+        use_scheduler(cluster.scheduler_address, cache_dir=tmp_path)
+        try:
+            return function()
+        finally:
+            use_scheduler("")
+
+    yield call
+
+
+def kill_workers(cluster, times, monkeypatch, module):
+    """Let a worker be killed after each of the first results of a module's tasks; gives the list of those killed."""
+    killed = []
+
+    def killing(*args, **kwargs):
+        for result in run_tasks(*args, **kwargs):
+            yield result
+            pids = [nanny.pid for nanny in cluster.workers.values() if nanny.pid]
+            if len(killed) < times and pids:
+                killed.append(pids[len(killed) % len(pids)])
+                os.kill(killed[-1], signal.SIGKILL)
+
+    monkeypatch.setattr(module, "run_tasks", killing)
+    return killed
+
+
+# --- the same numbers -------------------------------------------------------------------------------------------------
+
+
+def where_am_i(X, i):
+    return X[i], type(X), os.getpid()
+
+
+def test_tasks_run_elsewhere_and_map_what_they_share(on_cluster, tmp_path):
+    results = on_cluster(lambda: list(run_tasks(where_am_i, [(i,) for i in range(20)], shared=(POINTS[:, 0],))))
+    values, types, pids = zip(*results)
+    np.testing.assert_array_equal(values, POINTS[:20, 0])
+    assert set(types) == {np.memmap} and os.getpid() not in pids
+    assert not list((tmp_path / "shared").iterdir())  # and what was shared is gone
+
+
+@pytest.mark.parametrize("algorithm", ["lloyd", "minibatch"])
+def test_sweep_is_equal(on_cluster, algorithm):
+    def sweep():
+        return sweep_kmeans(POINTS, [2, 4, 6, 9], n_init=3, algorithm=algorithm)
+
+    here, there = sweep(), on_cluster(sweep)
+    np.testing.assert_array_equal(here.labels, there.labels)
+    np.testing.assert_array_equal(here.inertia, there.inertia)
+    for ours, theirs in zip(here.centers, there.centers):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+def test_silhouettes_and_estimates_are_equal(on_cluster, metric):
+    def silhouettes():
+        estimates = silhouette_estimate(POINTS, LABELS, n_rows=300, metric=metric)
+        return silhouette_samples(POINTS, LABELS, metric=metric), [estimate.mean for estimate in estimates]
+
+    (here, estimates_here), (there, estimates_there) = silhouettes(), on_cluster(silhouettes)
+    np.testing.assert_allclose(there, here, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(estimates_there, estimates_here, rtol=0, atol=1e-12)
+
+
+def test_given_distances_are_equal(on_cluster):
+    given = np.linalg.norm(POINTS[:1100, np.newaxis] - POINTS[:1100], axis=2)
+
+    def silhouettes():
+        return silhouette_samples(given, LABELS[:, :1100], metric="precomputed")
+
+    np.testing.assert_allclose(on_cluster(silhouettes), silhouettes(), rtol=0, atol=1e-12)
+
+
+def test_references_are_equal(on_cluster):
+    X = POINTS[:300]
+
+    def references():
+        nulls = null_silhouettes(X, [2, 3], n_references=2)
+        gap = gap_statistic(X, [1, 2, 3], n_references=3)
+        ari = stability(X, LABELS[:2, :300], n_subsamples=3).ari
+        return nulls.score, nulls.positive, gap.expected, gap.log_w, ari
+
+    for ours, theirs in zip(references(), on_cluster(references)):
+        np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-12)
+
+
+def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_path, monkeypatch):
+    for i in range(3):
+        Image.new("RGB", (40, 40), (80 * i, 0, 0)).save(tmp_path / f"{i}.png")
+    addresses = [f"file://{tmp_path}/{i}.png" for i in range(3)]
+    options = {"backbone": "pixels", "cache_dir": tmp_path / "cache"}
+    images = _files("addresses", ["0", "1", "2"], addresses)
+    here = embed_images(images, **options | {"cache_dir": tmp_path / "here"})
+    monkeypatch.setattr(helpers.images, "_file_digest", lambda path: pytest.fail("read in the notebook's process"))
+    monkeypatch.setattr(helpers.images, "_read", lambda path: pytest.fail("read in the notebook's process"))
+    there, features = on_cluster(
+        lambda: (_files("addresses", ["0", "1", "2"], addresses), embed_images(images, **options))
+    )
+    assert there.fingerprint == images.fingerprint and features.features.tobytes() == here.features.tobytes()
+
+
+# --- workers that die -------------------------------------------------------------------------------------------------
+
+
+def test_embedding_outlives_three_killed_workers_and_is_equal_bit_for_bit(cluster, on_cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "CHUNK_SIZE", 5)
+    images = load_images("digits", n_images=40)
+    here = embed_images(images, cache_dir=tmp_path / "here")
+    killed = kill_workers(cluster, 3, monkeypatch, embeddings)
+    there = on_cluster(lambda: embed_images(images, cache_dir=tmp_path / "there"))
+    assert len(killed) == 3
+    assert here.features.tobytes() == there.features.tobytes() and here.kept.tolist() == there.kept.tolist()
+    monkeypatch.setattr(embeddings, "run_tasks", lambda *args: pytest.fail("computed again"))
+    assert embed_images(images, cache_dir=tmp_path / "there").features.tobytes() == here.features.tobytes()
+
+
+def test_silhouettes_outlive_three_killed_workers(cluster, on_cluster, monkeypatch):
+    here = silhouette_samples(POINTS, LABELS)
+    killed = kill_workers(cluster, 3, monkeypatch, distances)
+    there = on_cluster(lambda: silhouette_samples(POINTS, LABELS))
+    assert len(killed) == 3
+    np.testing.assert_allclose(there, here, rtol=0, atol=1e-12)
+
+
+def test_an_error_of_a_task_arrives_as_it_is(on_cluster):
+    with pytest.raises(ZeroDivisionError):
+        on_cluster(lambda: list(run_tasks(divmod, [(1, 1), (1, 0)])))
+
+
+# --- refused ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Starts a scheduler or a worker as a process of its own, as on a cluster, and ends all of them."""
+    processes = []
+
+    def start(kind, *options, folder=ROOT):
+        command = [sys.executable, "-m", f"distributed.cli.dask_{kind}", *options]
+        environment = os.environ | {"DASK_DISTRIBUTED__COMM__RETRY__COUNT": "0"}
+        processes.append(
+            subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        )
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.fixture
+def scheduler(start):
+    """A scheduler without workers: its process and its address."""
+    process = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-jupyter")
+    address = next(word for line in process.stderr for word in line.decode().split() if word.startswith("tcp://"))
+    return process, address
+
+
+def start_worker(start, address, folder=ROOT):
+    start("worker", address, "--no-nanny", "--nthreads", "2", "--no-dashboard", "--memory-limit", "0", folder=folder)
+
+
+def test_a_scheduler_that_disappears_is_one_sentence(start, scheduler, tmp_path):
+    process, address = scheduler
+    start_worker(start, address)
+    use_scheduler(address, cache_dir=tmp_path)
+    try:
+        with pytest.raises(SchedulerError, match=rf"^The scheduler {address} has disappeared;[^.]*\.$"):
+            for _ in run_tasks(time.sleep, [(0.05,)] * 50):
+                process.kill()
+        with pytest.raises(SchedulerError, match="has disappeared"):
+            silhouette_samples(POINTS, LABELS)
+    finally:
+        use_scheduler("")
+    assert silhouette_samples(POINTS[:50], LABELS[0, :50]).shape == (50,)  # on this machine again
+
+
+def test_a_scheduler_without_workers_is_refused(scheduler, monkeypatch, tmp_path):
+    monkeypatch.setattr(scheduling, "_SECONDS", 1)
+    with pytest.raises(SchedulerError, match="has no workers"):
+        use_scheduler(scheduler[1], cache_dir=tmp_path)
+
+
+def test_workers_with_other_sources_are_refused(start, scheduler, tmp_path):
+    shutil.copytree(ROOT / "helpers", tmp_path / "helpers")
+    with open(tmp_path / "helpers" / "sweep.py", "a", encoding="utf-8") as file:
+        file.write("# another version\n")
+    start_worker(start, scheduler[1], folder=tmp_path)
+    with pytest.raises(
+        SchedulerError, match=r"^The worker tcp://\S+ has helpers SHA-256 \w+ where this process has \w+;"
+    ):
+        use_scheduler(scheduler[1], cache_dir=tmp_path)
+
+
+def test_workers_with_other_weights_are_refused(on_cluster, monkeypatch, tmp_path):
+    """What a worker finds under the name of the weights is not what this process found."""
+
+    def refused():
+        monkeypatch.setenv("PLACE", "here")
+        check_workers(_environment)
+
+    with pytest.raises(SchedulerError, match="has the place None where this process has here; every worker must"):
+        on_cluster(refused)
+
+
+def _environment():
+    return {"the place": os.environ.get("PLACE")}
+
+
+def test_workers_that_do_not_see_the_folder_are_refused(on_cluster, monkeypatch, tmp_path):
+    """The file is taken away after this process has seen it."""
+    token = tmp_path / "token"
+
+    def refused():
+        token.touch()
+        check_workers(_seen_once, str(token))
+
+    with pytest.raises(SchedulerError, match=rf"has the folder {tmp_path} missing where this process has here;"):
+        on_cluster(refused)
+
+
+def _seen_once(path):
+    seen = scheduling._sees(path)
+    if seen[f"the folder {os.path.dirname(path)}"] == "here":
+        os.unlink(path)
+    return seen
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere", "tcp://", "127.0.0.1:x", "xyz://1.2.3.4:5"])
+def test_a_scheduler_that_cannot_be_reached_is_refused(address, monkeypatch, tmp_path):
+    monkeypatch.setattr(scheduling, "_SECONDS", 1)
+    with pytest.raises(SchedulerError, match=rf"^The scheduler '{address}' cannot be reached \(\w+\); scheduler takes"):
+        use_scheduler(address, cache_dir=tmp_path)
+    assert issubclass(SchedulerError, ParameterError)  # which the command line shows as a sentence
+
+
+def test_without_dask_a_scheduler_is_refused(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SchedulerError, match=r"'local' needs Dask, which is not installed here; .*\[scale\]"):
+        use_scheduler("local", cache_dir=tmp_path)
+    use_scheduler("")  # and the empty one is not
+
+
+def test_local_is_a_cluster_of_this_machine(tmp_path, capsys):
+    use_scheduler("local", cache_dir=tmp_path)
+    try:
+        pids = {pid for _, _, pid in run_tasks(where_am_i, [(i,) for i in range(4)], shared=(np.arange(4),))}
+    finally:
+        use_scheduler("")
+    assert os.getpid() not in pids
+    assert "dashboard is at http://127.0.0.1:" in capsys.readouterr().err

@@ -1,0 +1,271 @@
+"""The criteria and the verdict, on tables and curves whose answer is known."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.datasets import make_blobs
+
+from helpers.clustering.silhouette import silhouette_samples, silhouette_table
+from helpers.clustering.sweep import KMeansSweep, sweep_kmeans
+from helpers.criteria.curves import (
+    elbow_by_k_max,
+    elbow_by_k_min,
+    elbow_sentence,
+    find_elbow,
+    score_identity,
+    score_pairs,
+    score_steps,
+)
+from helpers.criteria.table import compare_criteria
+from helpers.criteria.verdict import verdict
+
+K = list(range(2, 11))
+
+
+def study(X, k_values=range(2, 9)):
+    """The criteria of some points."""
+    sweep = sweep_kmeans(X, k_values, n_init=4)
+    return compare_criteria(sweep, silhouette_table(silhouette_samples(X, sweep.labels), sweep.labels))
+
+
+BLOBS = study(make_blobs(300, n_features=4, centers=[[0] * 4, [10] * 4, [-10, 10, -10, 10]], random_state=0)[0])
+NOISE = study(np.random.default_rng(0).uniform(size=(400, 30)))
+
+
+@pytest.mark.parametrize(
+    ("inertia", "elbow"),
+    [
+        ([100, 60, 20, 18, 16, 14, 12, 10, 8], 4),
+        ([100, 20, 18, 16, 14, 12, 10, 8, 6], 3),
+        (np.linspace(100, 20, 9), None),
+        (np.full(9, 5.0), None),
+    ],
+    ids=["at 4", "at 3", "straight", "constant"],
+)
+def test_elbow(inertia, elbow):
+    assert find_elbow(K, inertia) == elbow
+
+
+def test_three_points_are_no_curve():
+    assert find_elbow([2, 3, 4], [100, 10, 9]) is None
+
+
+def test_elbow_at_the_first_k_is_not_lost():
+    assert find_elbow([0, 1, 2, 3, 4], [100, 10, 8, 6, 4]) == 1
+
+
+def test_an_elbow_that_moves_is_reported_as_moving():
+    inertia = 1000 / np.arange(2, 31)
+    elbows = elbow_by_k_max(list(range(2, 31)), inertia)
+    assert elbows.iloc[-1] > elbows.dropna().iloc[0]
+    assert f"between {elbows.min()} and {elbows.max()}" in elbow_sentence(elbows)
+    assert elbow_sentence(elbow_by_k_max(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])).endswith("to 10.")
+    assert elbow_sentence(elbow_by_k_max(K, np.linspace(9, 1, 9))) == "The inertia curve has no elbow."
+    assert elbow_sentence(elbow_by_k_max([2, 3], [2.0, 1.0])) == "The inertia curve has no elbow."
+
+
+def test_the_first_k_moves_an_elbow_too():
+    """Of 1 / k it is the geometric mean of the ends, wherever one begins."""
+    k_values = list(range(2, 19))
+    by_k_min = elbow_by_k_min(k_values, [1 / k for k in k_values])
+    assert by_k_min.index.tolist() == list(range(2, 16))
+    assert by_k_min[2] == find_elbow(k_values, [1 / k for k in k_values]) == 6 and by_k_min[8] == 12
+    by_k_max = elbow_by_k_max(k_values, [1 / k for k in k_values])
+    sentence = elbow_sentence(by_k_max, by_k_min)
+    assert f"with other first k it moves between {by_k_min.min()} and {by_k_min.max()}" in sentence
+    assert "with other last k" in sentence
+
+
+def test_an_elbow_that_stays_is_said_to_stay():
+    inertia = [90, 80, 70, 60, 50, 49, 48, 47, 46]
+    sentence = elbow_sentence(elbow_by_k_max(K, inertia), elbow_by_k_min(K, inertia))
+    assert (
+        sentence == "The elbow of the inertia is at k = 6, for every last k at which there is one, from 8 to 10 "
+        "and for every first k at which there is one, from 2 to 5."
+    )
+    assert len(elbow_by_k_min([2, 3], [2.0, 1.0])) == 0
+
+
+@pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
+def test_identity_of_the_score(table):
+    identity = score_identity(table)
+    np.testing.assert_allclose(identity["gain"] - identity["loss"], table["score"], atol=1e-14)
+    assert (identity[["gain", "loss"]] >= 0).all(axis=None)
+
+
+@pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
+def test_steps_add_up_to_the_change(table):
+    steps = score_steps(table)
+    terms = steps[["share_positive", "size_positive", "share_negative", "size_negative"]].sum(axis=1)
+    np.testing.assert_allclose(terms, np.diff(table["score"]), atol=1e-14)
+    opposed = np.sign(np.diff(table["score"])) * np.sign(np.diff(table["positive"])) == -1
+    np.testing.assert_array_equal(steps["disagree"], opposed)
+
+
+def test_a_step_names_the_term_behind_it():
+    table = pd.DataFrame(
+        {
+            "score": [0.32, 0.17],
+            "positive": [0.6, 0.9],
+            "negative": [0.4, 0.1],
+            "mean_positive": [0.6, 0.2],
+            "mean_negative": [-0.1, -0.1],
+        },
+        index=pd.Index([2, 3], name="n_clusters"),
+    )
+    step = score_steps(table).loc[(2, 3)]
+    assert step["disagree"] and step["because"] == "how positive the positive samples are"
+    assert step["size_positive"] == pytest.approx(-0.3)
+
+
+@pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
+def test_pairs_are_all_pairs_and_hold_the_steps(table):
+    pairs = score_pairs(table)
+    assert pairs.index.tolist() == [(a, b) for a in table.index for b in table.index if a < b]
+    pd.testing.assert_frame_equal(pairs.loc[score_steps(table).index], score_steps(table))
+    terms = pairs[["share_positive", "size_positive", "share_negative", "size_negative"]].sum(axis=1)
+    np.testing.assert_allclose(terms, pairs["score"], atol=1e-14)
+    assert pairs.loc[(2, 8), "score"] == pytest.approx(table.loc[8, "score"] - table.loc[2, "score"])
+
+
+def test_pairs_disagree_where_no_step_does():
+    """Lower score and more positive samples: a reader compares any two k, not neighbours alone."""
+    table = table_with([0.30, 0.20, 0.25], [0.3, 0.2, 0.25]).assign(positive=[0.7, 0.5, 0.75])
+    assert not score_steps(table)["disagree"].any()
+    assert score_pairs(table)["disagree"].to_dict() == {(2, 3): False, (2, 4): True, (3, 4): False}
+    assert "of all 3 pairs of k, they disagree in 1" in verdict(table).sentences["disagreement"]
+
+
+def test_criteria_side_by_side():
+    assert BLOBS.index.tolist() == list(range(2, 9))
+    assert {"inertia", "score", "macro", "positive", "negative"} <= set(BLOBS.columns)
+    sweep = KMeansSweep(np.array([3, 2]), np.array([[0, 1, 2, 0], [0, 1, 1, 0]]), np.array([1.0, 2.0]), [], "lloyd")
+    table = silhouette_table(np.zeros((2, 4)), sweep.labels)
+    assert compare_criteria(sweep, table)["inertia"].to_dict() == {3: 1.0, 2: 2.0}
+
+
+def test_verdict_on_separated_blobs():
+    decision = verdict(BLOBS)
+    assert decision.n_clusters == 3 and decision.shortlist == [3]
+    assert decision.sentences["conclusion"].startswith("The answer is k = 3")
+    assert f"{BLOBS.loc[3, 'score']:.3f}, at k = 3" in decision.sentences["strength"]
+    assert "a strong structure" in decision.sentences["strength"]
+
+
+def test_verdict_on_noise():
+    decision = verdict(NOISE)
+    assert decision.n_clusters is None and decision.shortlist == []
+    assert decision.sentences["conclusion"].startswith("No clear k")
+
+
+def table_with(score, macro, error=0.01):
+    """A made-up table with given scores and means over clusters."""
+    n = len(score)
+    table = {"inertia": 100 / np.arange(2, n + 2), "score": score, "macro": macro, "positive": 0.9, "negative": 0.1}
+    table |= {"standard_error": error, "macro_error": error, "mean_positive": 0.5, "mean_negative": -0.1}
+    return pd.DataFrame(table, index=pd.Index(range(2, n + 2), name="n_clusters"))
+
+
+@pytest.mark.parametrize(
+    ("score", "macro", "n_clusters", "shortlist", "begins"),
+    [
+        ([0.5, 0.8, 0.5], [0.5, 0.8, 0.5], 3, [3], "The answer is k = 3"),
+        ([0.3, 0.4, 0.3], [0.3, 0.4, 0.3], 3, [3], "The best candidate is k = 3"),
+        ([0.6, 0.61, 0.5], [0.6, 0.61, 0.5], 3, [2, 3], "The best candidate is k = 3; k = 2 is as good by"),
+        ([0.6, 0.61, 0.6], [0.6, 0.61, 0.6], 3, [2, 3, 4], "The best candidate is k = 3; k = 2 and 4 are as good by"),
+        (
+            [0.6, 0.61, 0.5],
+            [0.7, 0.61, 0.5],
+            3,
+            [2, 3],
+            "The best candidate is k = 3, by the score; of the k with structure the best by the score is k = 3",
+        ),
+        (
+            [0.6, 0.8, 0.5],
+            [0.8, 0.6, 0.5],
+            3,
+            [3],
+            "The best candidate is k = 3, by the score; of the k with structure the best by the score is k = 3",
+        ),
+        ([0.2, 0.25, 0.2], [0.2, 0.25, 0.2], None, [], "No clear k: the best silhouette score is too low"),
+    ],
+)
+def test_every_conclusion(score, macro, n_clusters, shortlist, begins):
+    decision = verdict(table_with(score, macro))
+    assert decision.n_clusters == n_clusters and decision.shortlist == shortlist
+    assert decision.sentences["conclusion"].startswith(begins)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_verdict_on_few_k(n):
+    decision = verdict(table_with([0.6, 0.5, 0.4][:n], [0.6, 0.5, 0.4][:n]))
+    assert decision.preferred["elbow"] is None
+    assert decision.n_clusters == (None if n == 1 else 2)
+    assert all(sentence.endswith(".") for sentence in decision.sentences.values())
+
+
+@pytest.mark.parametrize(
+    ("inertia", "elbow"),
+    [
+        ([90, 80, 70, 60, 50, 49, 48, 47, 46], 6),  # two straight lines that meet at k = 6
+        (np.linspace(100, 20, 9) + 1e-9 * np.sin(K), None),
+    ],
+    ids=["bend", "straight up to rounding"],
+)
+def test_elbow_without_a_word_of_warning(inertia, elbow):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert find_elbow(K, inertia) == elbow
+
+
+@pytest.mark.parametrize(("first", "last", "elbow"), [(2, 8, 4), (3, 12, 6), (2, 18, 6), (4, 16, 8)])
+def test_elbow_of_a_hyperbola_is_the_geometric_mean_of_its_ends(first, last, elbow):
+    """Scaled to the unit square, 1 / k has the slope -1 where k * k = first * last."""
+    k_values = range(first, last + 1)
+    assert find_elbow(k_values, [1 / k for k in k_values]) == elbow
+
+
+def test_elbow_is_not_sought_in_short_curves():
+    elbows = elbow_by_k_max(K, [90, 80, 70, 60, 50, 49, 48, 47, 46])
+    assert elbows.index.tolist() == [5, 6, 7, 8, 9, 10]
+    # Stopping before the bend there is a straight line.
+    assert elbows[:2].isna().all() and set(elbows.dropna()) == {6}
+
+
+def test_a_single_k_has_no_steps():
+    assert len(score_steps(BLOBS.loc[[3]])) == 0
+
+
+def test_preferences_name_the_largest_values_of_the_table():
+    for table in (BLOBS, NOISE):
+        said = re.findall(r"prefers k = (\d+) \((-?[\d.]+)\)", verdict(table).sentences["preferences"])
+        assert len(said) == 3
+        for column, (k, value) in zip(("score", "macro", "positive"), said):
+            assert table[column].max() == table.loc[int(k), column]
+            assert value == format(table[column].max(), ".3f")
+
+
+def test_disagreement_is_told_with_the_largest_step():
+    """From 2 to 3 the score rises by 0.05 and the share falls; from 3 to 4 it falls by 0.15 and the share rises."""
+    table = table_with([0.30, 0.35, 0.20], [0.3, 0.35, 0.2]).assign(positive=[0.80, 0.70, 0.75])
+    sentence = verdict(table).sentences["disagreement"]
+    assert "in 2 of 2 steps" in sentence
+    assert "from k = 3 to 4 the score falls by 0.150" in sentence
+    assert "rises by 5.0 percentage points" in sentence
+
+
+def test_agreement_is_told_too():
+    table = table_with([0.30, 0.35, 0.20], [0.3, 0.35, 0.2]).assign(positive=[0.7, 0.8, 0.6])
+    assert "in the same direction" in verdict(table).sentences["disagreement"]
+
+
+def test_table_is_left_alone():
+    before = BLOBS.copy()
+    for read in (verdict, score_identity, score_steps):
+        read(BLOBS)
+    pd.testing.assert_frame_equal(BLOBS, before)

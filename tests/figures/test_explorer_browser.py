@@ -1,0 +1,317 @@
+"""The explorer in a browser: what is pointed at, clicked and typed shows in every view."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_explorer import HOSTILE, K_VALUES, N, example
+
+from helpers.figures.explorer import build_explorer
+from helpers.pages.provenance import framed_page
+
+LOCAL = ("file:", "data:", "blob:", "about:")
+# What the views hold, as Vega has it.
+VIEWS = """() => {
+  const { views } = window.explorer;
+  const rows = (view, name) => view.data(name).map((row) => ({ ...row }));
+  return {
+    k: rows(views.inertia, "now")[0].k, score: rows(views.score, "now")[0].value,
+    knife: rows(views.knife, "samples"), map: rows(views.map, "samples"), clusters: rows(views.knife, "clusters"),
+    marked: ["knife", "map"].map((id) => rows(views[id], "marked")[0].i), ink: views.map.signal("ink"),
+  };
+}"""
+# Where a sample is drawn, in the coordinates of the window.
+PLACE = """([id, i]) => {
+  const view = window.explorer.views[id], row = view.data("samples").find((row) => row.i === i);
+  const box = view.container().querySelector("canvas").getBoundingClientRect(), [left, top] = view.origin();
+  const [x, y] = id === "map" ? [row.u, row.v] : [row.s / 2, row.middle];
+  return [box.left + left + view.scale("x")(x), box.top + top + view.scale("y")(y)];
+}"""
+
+
+@pytest.fixture(scope="module")
+def study():
+    """The numbers of the example, as the page holds them, with a sample that lies apart on the map."""
+    given = example()
+    given["map_points"][40] = [6, 6]
+    return {**given, "silhouettes": given["silhouettes"].astype(np.float32)}
+
+
+@pytest.fixture(scope="module")
+def path(study, tmp_path_factory):
+    """The page of the study."""
+    return build_explorer(tmp_path_factory.mktemp("explorer") / "page.html", **study)
+
+
+@pytest.fixture
+def tab(browser):
+    """A function that opens a page and watches it; at the end nothing may have gone wrong or left the machine."""
+    wrong, requests, contexts = [], [], []
+
+    def open_page(address, **options):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1100, "height": 1400}, **options}))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+    assert requests and [address for address in requests if not address.startswith(LOCAL)] == []
+
+
+@pytest.fixture
+def page(tab, path):
+    """The explorer, ready."""
+    page = tab(path.as_uri())
+    page.wait_for_function("window.explorer")
+    return page
+
+
+def facts(page):
+    """What is said of the sample pointed at."""
+    return [page.locator(f"#{name}").inner_text() for name in ("name", "silhouette", "cluster", "rival")]
+
+
+def expected_facts(study, row, i):
+    silhouette = f"{study['silhouettes'][row, i]:.3f}".replace("-", "−")
+    return [study["names"][i], silhouette, str(study["labels"][row, i]), str(study["rivals"][row, i])]
+
+
+def tiles(page, row):
+    """The samples of a row of pictures."""
+    return [
+        int(i) for i in page.locator(".row").nth(row).locator(".tile").evaluate_all("all => all.map(t => t.dataset.i)")
+    ]
+
+
+def settle(page):
+    """Let the frame that was asked for be drawn."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def point(page, view, i):
+    page.mouse.move(*page.evaluate(PLACE, [view, i]))
+    settle(page)
+
+
+def test_the_slider_moves_every_view(page, study):
+    page.locator("#k").press("End")
+    settle(page)
+    views, labels = page.evaluate(VIEWS), study["labels"][2]
+    assert views["k"] == K_VALUES[2] and views["score"] == pytest.approx(study["scores"][2])
+    assert [cluster["cluster"] for cluster in views["clusters"]] == list(range(5))
+    for name in ("knife", "map"):
+        colors = {row["i"]: row["color"] for row in views[name]}
+        assert len(colors) == N
+        assert all((colors[i] == colors[0]) == (labels[i] == labels[0]) for i in range(N))
+    assert page.locator("#k-value").inner_text() == "5"
+    assert page.locator(".row").count() == 5
+    assert sorted(tiles(page, 3)) == sorted(np.flatnonzero(labels == 3))
+    assert f"score {study['scores'][2]:.3f}" in page.locator("#numbers").inner_text()
+
+
+def test_knife_is_sorted_within_clusters(page, study):
+    rows = sorted(page.evaluate(VIEWS)["knife"], key=lambda row: row["from"])
+    order = np.lexsort((study["silhouettes"][0], study["labels"][0]))
+    assert [row["i"] for row in rows] == list(order)
+    assert rows[0]["from"] == 0 and rows[-1]["to"] >= 1
+
+
+@pytest.mark.parametrize("view", ["knife", "map"])
+def test_pointing_at_a_sample_marks_it_everywhere(page, study, view):
+    for i in (40, int(np.argmin(study["silhouettes"][0]))):
+        point(page, view, i)
+        assert page.evaluate(VIEWS)["marked"] == [i, i]
+        assert facts(page) == expected_facts(study, 0, i)
+        assert page.locator("#picture").get_attribute("data-i") == str(i)
+    marked = page.locator(".row .tile.marked").evaluate_all("all => all.map(t => Number(t.dataset.i))")
+    assert marked in ([i], [])  # no row of pictures shows all samples
+
+
+def test_pointing_at_a_picture_marks_it_everywhere(page, study):
+    i = tiles(page, 1)[4]
+    page.locator(f".row .tile[data-i='{i}']").hover()
+    settle(page)
+    assert page.evaluate(VIEWS)["marked"] == [i, i]
+    assert facts(page) == expected_facts(study, 0, i)
+    assert page.locator(".row .tile.marked").get_attribute("data-i") == str(i)
+
+
+def test_the_picture_of_a_sample_is_its_own(page, study):
+    """What is drawn is looked at, and not only where the page would take it from."""
+    import io
+
+    from PIL import Image
+
+    for i in (40, 51):
+        point(page, "knife", i)
+        shot = Image.open(io.BytesIO(page.locator("#picture").screenshot())).convert("RGB")
+        assert np.abs(np.subtract(shot.getpixel((60, 60)), study["images"][i].getpixel((0, 0)))).max() < 20
+    point(page, "knife", 14)  # one without a picture
+    assert page.locator("#picture").inner_text() == study["names"][14]
+
+
+def test_a_click_on_a_cluster_shows_its_best_borderline_and_worst(page, study):
+    page.locator("#clusters button", has_text="1").click()
+    s, members = study["silhouettes"][0], np.flatnonzero(study["labels"][0] == 1)
+    assert page.locator(".row h3").all_inner_texts() == ["best", "borderline, nearest to zero", "worst"]
+    assert tiles(page, 0) == list(members[np.argsort(-s[members])][:12])
+    assert tiles(page, 1) == list(members[np.argsort(abs(s[members]))][:12])
+    assert tiles(page, 2) == list(members[np.argsort(s[members])][:12])
+    assert page.locator("#clusters button[aria-pressed=true]").inner_text() == "1"
+    colors = {row["i"]: row["color"] for row in page.evaluate(VIEWS)["map"]}
+    assert {i for i in range(N) if colors[i] == colors[members[0]]} == set(members)
+    assert len(set(colors.values())) == 2  # its own, and one for all others
+    page.locator("#clusters button", has_text="all").click()
+    assert page.locator(".row").count() == 2
+
+
+@pytest.mark.parametrize("view", ["knife", "map"])
+def test_a_click_on_a_sample_shows_its_cluster(page, study, view):
+    page.mouse.click(*page.evaluate(PLACE, [view, 40]))
+    settle(page)
+    assert page.locator("#clusters button[aria-pressed=true]").inner_text() == str(study["labels"][0, 40])
+    assert page.evaluate(VIEWS)["marked"] == [40, 40]
+
+
+def test_a_click_on_a_curve_chooses_k(page):
+    box = page.locator("#score canvas").bounding_box()
+    page.mouse.click(box["x"] + box["width"] - 20, box["y"] + 40)
+    settle(page)
+    assert page.locator("#k-value").inner_text() == str(K_VALUES[-1]) and page.locator("#k").input_value() == "2"
+
+
+def test_the_switch_leaves_negative_samples_only(page, study):
+    page.locator("#negative").check()
+    negative = set(np.flatnonzero(study["silhouettes"][0] < 0).tolist())
+    views = page.evaluate(VIEWS)
+    assert {row["i"] for row in views["knife"]} == {row["i"] for row in views["map"]} == negative
+    assert {i for row in range(2) for i in tiles(page, row)} <= negative
+    assert set(views["marked"]) <= negative
+    page.locator("#negative").uncheck()
+    assert len(page.evaluate(VIEWS)["map"]) == N
+
+
+def test_everything_can_be_done_from_the_keyboard(page, study):
+    def tab_to(selector):
+        for _ in range(20):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        pytest.fail(f"{selector} is out of reach of the key Tab")
+
+    tab_to("#k")
+    page.keyboard.press("ArrowRight")
+    settle(page)
+    assert page.locator("#k-value").inner_text() == "3"
+    order = np.lexsort((study["silhouettes"][1], study["labels"][1])).tolist()
+    tab_to("#negative")
+    page.keyboard.press("Space")
+    page.keyboard.press("Space")
+    tab_to("#knife")
+    before = page.evaluate(VIEWS)["marked"][0]
+    page.keyboard.press("ArrowDown")
+    after = page.evaluate(VIEWS)["marked"][0]
+    assert order.index(after) == order.index(before) - 1
+    page.keyboard.press("Enter")
+    assert page.locator("#clusters button[aria-pressed=true]").inner_text() == str(study["labels"][1, after])
+    tab_to("[data-cluster='0']")
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.dataset.cluster") == "0"
+    best = page.evaluate(VIEWS)["marked"][0]
+    assert best == tiles(page, 0)[0]
+    tab_to("#previous")
+    page.keyboard.press("Enter")
+    assert page.evaluate(VIEWS)["marked"][0] == order[order.index(best) - 1]
+
+
+def test_keys_reach_every_sample(page):
+    page.locator("#map").focus()
+    seen = set()
+    for _ in range(N):
+        seen.add(page.evaluate(VIEWS)["marked"][0])
+        page.keyboard.press("ArrowLeft")
+    assert seen == set(range(N))
+
+
+def test_names_are_shown_as_text(page, study):
+    for i in range(len(HOSTILE) - 1):
+        point(page, "knife", i)
+        assert page.locator("#name").text_content() == HOSTILE[i]
+    assert page.evaluate("window.broken") is None
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessible_and_legible_in_both_themes(tab, path, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = tab(path.as_uri(), color_scheme=scheme)
+    page.wait_for_function("window.explorer")
+    page.locator("#clusters button", has_text="1").click()
+    found = Axe().run(page).response["violations"]
+    assert [fault for fault in found if fault["impact"] in ("serious", "critical")] == []
+    ink = [int(part) for part in page.evaluate(VIEWS)["ink"][4:-1].split(",")]
+    assert (min(ink) > 200) if scheme == "dark" else (max(ink) < 60)
+
+
+def test_fits_a_phone_and_its_finger(tab, path, study):
+    page = tab(path.as_uri(), viewport={"width": 390, "height": 844}, has_touch=True)
+    page.wait_for_function("window.explorer")
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    for control in page.locator("header input, .steps button").all():
+        assert control.is_visible()
+    page.locator("#map").scroll_into_view_if_needed()
+    page.evaluate("document.querySelector('#map').scrollIntoView({ block: 'center' })")
+    page.touchscreen.tap(*page.evaluate(PLACE, ["map", 40]))
+    settle(page)
+    assert facts(page) == expected_facts(study, 0, 40)
+    assert page.locator("#picture").is_visible()
+
+
+@pytest.fixture
+def frame(tab, path, tmp_path):
+    """A page around the explorer, which has a theme of its own, and the explorer in its frame."""
+    around = tmp_path / "around.html"
+    html = framed_page(path, "explorer").data.encode("utf-8", "xmlcharrefreplace")
+    around.write_bytes(
+        b'<!doctype html><html lang="en" data-theme="dark"><meta charset="utf-8"><title>x</title>' + html
+    )
+    page = tab(around.as_uri(), color_scheme="light")
+    page.frames[1].wait_for_function("window.explorer")
+    return page, page.frames[1]
+
+
+def test_in_a_frame_it_follows_the_theme_around_it(frame):
+    page, inside = frame
+    assert inside.evaluate(VIEWS)["ink"] == "rgb(232, 234, 237)"
+    page.evaluate("document.documentElement.dataset.theme = 'light'")
+    inside.wait_for_function("window.explorer.views.map.signal('ink') === 'rgb(27, 31, 36)'")
+
+
+def test_from_a_frame_it_opens_on_its_own_and_is_saved(frame, path, tmp_path):
+    page, inside = frame
+    with page.expect_popup() as opened:
+        inside.locator("#open").click()
+    opened.value.wait_for_function("window.explorer")
+    assert opened.value.locator(".links").is_hidden()
+    with page.expect_download() as saved:
+        inside.locator("#save").click()
+    assert saved.value.suggested_filename == "explorer.html"
+    saved.value.save_as(tmp_path / "saved.html")
+    assert (tmp_path / "saved.html").read_bytes() == path.read_bytes()
+
+
+def test_the_chapter_of_the_book_holds_the_explorer_of_its_run(tab, fast_book):
+    page = tab((fast_book.pages / "notebooks" / "explorer.html").as_uri())
+    inside = page.frame_locator("iframe")
+    inside.locator("#rows .tile").first.wait_for()
+    inside.locator("#k").press("End")
+    inside.locator("#k-value", has_text=str(fast_book.parameters.k_max)).wait_for()
+    assert f"of {fast_book.parameters.n_images} samples negative" in inside.locator("#numbers").inner_text()
+    assert inside.locator("#clusters button").count() == fast_book.parameters.k_max + 1
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

