@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from .clustering.reduction import PrincipalComponents, fit_pca, fit_umap, normalize_features
 from .clustering.silhouette import SilhouetteDetails, silhouette_details, silhouette_table
@@ -168,12 +169,14 @@ class Study:
     @cached_property
     def pca(self) -> PrincipalComponents:
         """The principal components of the features."""
-        return fit_pca(self.features, self.params.n_components)
+        if self.params.n_components is None:
+            return fit_pca(self.features, None)  # its points are the features: no second copy in the cache
+        return self._cached(fit_pca, self.features, self.params.n_components)
 
     @property
     def points(self) -> np.ndarray:
-        """What k-means sees, float32, shape (n, p)."""
-        return self.pca.points
+        """What k-means sees, float32, shape (n, p): the features or their first principal components."""
+        return self.features if self.params.n_components is None else self.pca.points
 
     @cached_property
     def map_points(self) -> np.ndarray:
@@ -213,6 +216,10 @@ class Study:
     def table(self) -> pd.DataFrame:
         """Score, mean over clusters, shares and errors, a row for each k; see `silhouette_table`."""
         return silhouette_table(self.silhouettes, self.sweep.labels)
+
+    def open_image(self, i: int) -> Image.Image:
+        """Open the image of row `i`; see `ImageSet.open`."""
+        return self.images.open(self.embeddings.kept[i])
 
     def labels_at(self, k: int) -> np.ndarray:
         """Return the cluster of each row at one k, shape (n,)."""
