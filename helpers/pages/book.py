@@ -161,7 +161,7 @@ def _build_pages(
     # Themes and extensions show on a page, too: any other version of anything installed makes new pages.
     installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
     key = digest(
-        sorted((name, digest(text.hex())) for name, text in files.items()), source_digest("notebooks"), installed
+        sorted((name, digest(text.hex())) for name, text in files.items()), source_digest(), installed
     )
     pages = build_dir / "html"
     key_file = pages / _KEY_FILE

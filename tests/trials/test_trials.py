@@ -181,8 +181,8 @@ def test_losses_are_compared_problem_by_problem():
 
 def test_family_table_is_named_as_on_the_figures():
     table = mean_by_family(judge_answers(made_up(SURE)), "right")
-    assert table.loc["three", CRITERIA["score"]] == 1 and table.loc["nothing", CRITERIA["verdict"]] == 1
-    assert list(table.columns) == [CRITERIA[name] for name in ("score", "gap_pca", "stability", "verdict")]
+    assert table.loc["three", LABELS["score"]] == 1 and table.loc["nothing", LABELS["verdict"]] == 1
+    assert list(table.columns) == [LABELS[name] for name in ("score", "gap_pca", "stability", "verdict")]
 
 
 def test_sentences_follow_from_the_table():
@@ -209,5 +209,5 @@ def test_the_failure_that_is_shown_is_the_one_that_others_did_not_have(study):
 
 
 def test_the_json_is_plain(study):
-    text = (RESULTS / "study.json").read_text(encoding="utf-8")
+    text = (RESULTS / "trials.json").read_text(encoding="utf-8")
     assert json.loads(text)["provenance"] == study.provenance
