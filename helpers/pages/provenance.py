@@ -116,7 +116,7 @@ def page_versions() -> dict[str, str]:
 
 def _revision() -> str:
     """The commit of the checkout and a digest of the helpers' sources, which also tells uncommitted changes apart."""
-    sources = f"helpers SHA-256 {source_digest('notebooks')[:16]}…"
+    sources = f"helpers SHA-256 {source_digest()[:16]}…"
     if not shutil.which("git"):
         return sources
     git = subprocess.run(
