@@ -10,8 +10,15 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .core.conventions import ParameterError, nearest_name
-from .images.backbones import known_backbones
+from .core.conventions import ParameterError, did_you_mean, listed
+from .images import datasets  # noqa: F401, since it registers data sets
+from .images.backbones import LITE0, backbone_forms, find_backbone
+from .images.registry import dataset_forms, dataset_kinds
+
+_OWN_IMAGES = "folder:PATH"
+_DATASETS = listed(f"`{form}`" for form in dataset_forms(lambda kind: kind.full_name != _OWN_IMAGES))
+_PICTURES = ", or of ".join(dict.fromkeys(kind.pictures for kind in dataset_kinds() if kind.pictures))
+_BACKBONES = listed(backbone_forms(), ", or ")
 
 
 class Parameters(BaseModel):
@@ -27,14 +34,13 @@ class Parameters(BaseModel):
 
     dataset: str = Field(
         "solar-cells",
-        description="the images: `folder:PATH` for your own, where PATH is a folder or an address such as "
-        "`s3://bucket/photos`, `solar-cells`, `digits`, `imagenet-sample`, `synthetic:NAME` or `torchvision:NAME`",
+        description=f"the images: `{_OWN_IMAGES}` for your own, where PATH is a folder or an address such as "
+        f"`s3://bucket/photos`, {_DATASETS}",
     )
     pictures: str | None = Field(
         None,
         min_length=1,
-        description="folder of the photographs of `imagenet-sample`, whose features are shipped without them, or of "
-        "the files of `torchvision:NAME`; null: none, or PyTorch's own folder",
+        description=f"folder of {_PICTURES}; null: none, or PyTorch's own folder",
     )
     n_images: int | None = Field(
         None,
@@ -42,10 +48,9 @@ class Parameters(BaseModel):
         description="number of images, drawn at random with `random_state`, each class its share; null takes all",
     )
     backbone: str = Field(
-        "efficientnet-lite0",
+        LITE0,
         min_length=1,
-        description="the network that turns an image into features: `efficientnet-lite0`, `pixels` (none), a "
-        "classification model of torchvision such as `resnet50`, or `timm:NAME`",
+        description=f"the network that turns an image into features: {_BACKBONES}",
     )
     weights: str | None = Field(
         None,
@@ -96,28 +101,21 @@ class Parameters(BaseModel):
 
     @model_validator(mode="after")
     def _check_backbone(self) -> Parameters:
-        known = known_backbones(self.backbone)
-        if self.backbone not in known:
-            near = nearest_name(self.backbone, known)
-            raise ValueError(
-                f"There is no backbone {self.backbone!r}{near} allowed are efficientnet-lite0, pixels, the names of "
-                "torchvision's classification models such as resnet50, and timm:NAME"
-            )
-        if self.backbone == "pixels" and self.weights is not None:
-            raise ValueError(f"weights = {self.weights!r} has no place: the backbone 'pixels' has no weights")
+        if not find_backbone(self.backbone).has_weights and self.weights is not None:
+            raise ValueError(f"weights = {self.weights!r} has no place: the backbone {self.backbone!r} has no weights.")
         return self
 
     @model_validator(mode="after")
     def _check_k(self) -> Parameters:
         if self.k_min > self.k_max:
-            raise ValueError(f"k_min = {self.k_min} must not be larger than k_max = {self.k_max}")
+            raise ValueError(f"k_min = {self.k_min} must not be larger than k_max = {self.k_max}.")
         outside = [k for k in self.chosen_k or [] if not self.k_min <= k <= self.k_max]
         if outside:
             raise ValueError(
-                f"chosen_k = {self.chosen_k} must lie between k_min = {self.k_min} and k_max = {self.k_max}"
+                f"chosen_k = {self.chosen_k} must lie between k_min = {self.k_min} and k_max = {self.k_max}."
             )
         if self.chosen_k == []:
-            raise ValueError("chosen_k = [] is empty; name at least one k, or null for those the criteria prefer")
+            raise ValueError("chosen_k = [] is empty; name at least one k, or null for those the criteria prefer.")
         return self
 
     @classmethod
@@ -232,13 +230,13 @@ def parameter_table() -> str:
 
 def _unknown(name: str) -> str:
     known = list(Parameters.model_fields)
-    return f"There is no parameter {name!r}{nearest_name(name, known)} known are {', '.join(known)}."
+    return f"There is no parameter {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}."
 
 
 def _sentence(error: ValidationError) -> str:
     first = error.errors()[0]
     if first["type"] == "value_error":
-        return f"{first['ctx']['error']}."
+        return str(first["ctx"]["error"])
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return _unknown(name)

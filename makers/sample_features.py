@@ -21,9 +21,10 @@ import numpy as np
 
 from helpers.core.files import write_atomically
 from helpers.core.fingerprints import digest, library_versions
-from helpers.images.backbones import WEIGHTS_SHA256
+from helpers.images.backbones import find_weights
 from helpers.images.datasets import FEATURES_FROM, load_images
 from helpers.images.embeddings import embed_images
+from helpers.images.weights import file_sha256
 
 SHOWN_VERSIONS = ("python", "numpy", "pillow", "timm", "torch", "torchvision")
 
@@ -45,7 +46,7 @@ def rebuild(pictures: Path, output: Path) -> None:
         "made_by": "python -m makers.sample_features FOLDER",
         "date": date.today().isoformat(),
         "backbone": backbone,
-        "weights_sha256": WEIGHTS_SHA256,
+        "weights_sha256": file_sha256(find_weights(backbone, weights)),
         "precision": precision,
         "versions": {name: versions[name] for name in SHOWN_VERSIONS},
         "features_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),

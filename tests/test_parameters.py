@@ -9,7 +9,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from helpers.core.conventions import ROOT, ParameterError, nearest_name
+from helpers.core.conventions import ROOT, ParameterError, did_you_mean
 from helpers.parameters import Parameters, load_parameters, parameter_rows, parameter_table, parse_value
 
 NAMES = list(Parameters.model_fields)
@@ -102,9 +102,9 @@ def test_unknown_name_is_refused_with_the_nearest_known_one(name, near):
     assert_one_sentence(error)
 
 
-def test_nearest_name_is_silent_where_none_is_near():
-    assert nearest_name("kmax", ["k_max", "k_min"]) == " (did you mean 'k_max'?);"
-    assert nearest_name("qqq", ["k_max", "k_min"]) == ";"
+def test_no_name_is_suggested_where_none_is_near():
+    assert did_you_mean("kmax", ["k_max", "k_min"]) == " (did you mean 'k_max'?)"
+    assert did_you_mean("qqq", ["k_max", "k_min"]) == ""
 
 
 def test_parameters_do_not_change_under_ones_hands():

@@ -25,9 +25,9 @@ from ..core.cache import cached, is_cached, remove_leftovers
 from ..core.conventions import ROOT
 from ..core.files import mapped_array
 from ..core.scheduling import check_workers, run_tasks
-from .backbones import LITE0, Backbone, EmbeddingError, backbone_key, find_weights, load_backbone
-from .collection import ChangedImageError, ImageSet
-from .datasets import comes_with
+from .backbones import LITE0, Backbone, backbone_key, find_weights, load_backbone
+from .collection import CollectionError, ImageSet
+from .weights import EmbeddingError
 
 CHUNK_SIZE = 64
 _IN_MEMORY = 2**32  # bytes
@@ -98,12 +98,12 @@ def embed_images(
     ------
     EmbeddingError
         If no image can be read, the network or its weights are not here, or the disk is full.
-    ChangedImageError
-        If a file is changed while it waits for its turn.
+    CollectionError
+        If a file is changed while it waits for its turn, or cannot be fetched from its address.
     """
     if len(images) == 0:
         raise EmbeddingError("There are no images to embed.")
-    if comes_with(images, backbone, weights, precision):
+    if images.comes_with(backbone, weights, precision):
         return Embeddings(images.features, np.arange(len(images)), [])
     key = {"network": backbone_key(backbone, weights), "batch_size": batch_size, "precision": precision}
     # Whole paths, since a worker's repository may be elsewhere.
@@ -163,7 +163,7 @@ def _embed_batch(network: Backbone, images: ImageSet, batch: range, key: dict[st
         try:
             tensors[row] = network.prepare(images.open(i))
             reasons.append("")
-        except ChangedImageError:
+        except CollectionError:
             raise
         except Exception as error:  # decoders raise almost anything at a damaged file
             reasons.append(_reason(error))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.dummy import DummyProcess
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from PIL import Image
 
 from helpers.core.cache import cached
 from helpers.core.conventions import ROOT, ParameterError
+from helpers.core.fingerprints import import_closure
 from helpers.images import backbones, embeddings
-from helpers.images.backbones import EmbeddingError, load_backbone
-from helpers.images.collection import ChangedImageError
+from helpers.images.backbones import load_backbone
+from helpers.images.collection import ChangedImageError, FetchError, read_pixels
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import CHUNK_SIZE, embed_images
+from helpers.images.weights import EmbeddingError
 from helpers.parameters import Parameters
 from helpers.study import Study
 
@@ -236,6 +239,24 @@ def test_an_image_that_changes_while_it_waits_is_not_believed(pictures, tmp_path
     (pictures / "00001.png").unlink()
     with pytest.raises(ChangedImageError, match="00001.png can no longer be read"):
         embed_images(images, backbone="pixels", cache_dir=tmp_path / "cache")
+
+
+def test_an_image_that_cannot_be_fetched_ends_the_run(tmp_path):
+    def fail(pixels, content):
+        raise FetchError("The image digit-0001 cannot be fetched: TimeoutError; try again when it can.")
+
+    digits = replace(load_images("digits", n_images=3), read=fail)
+    with pytest.raises(FetchError, match="cannot be fetched"):
+        embed_images(digits, backbone="pixels", cache_dir=tmp_path)
+    assert not chunk_files(tmp_path)
+    assert len(embed_images(replace(digits, read=read_pixels), backbone="pixels", cache_dir=tmp_path).kept) == 3
+
+
+def test_how_a_collection_is_found_is_in_no_key_of_features():
+    followed = import_closure("helpers.images.embeddings")
+    beside = ("datasets", "torchvision_sets", "registry", "files")
+    assert "helpers.images.collection" in followed
+    assert not {f"helpers.images.{name}" for name in beside} & set(followed) and "helpers.parameters" not in followed
 
 
 @pytest.mark.parametrize("other", [{"precision": "bfloat16"}, {"batch_size": 3}, {"backbone": "pixels"}], ids=str)
@@ -490,8 +511,8 @@ def test_rebuilding_gives_the_shipped_features_and_other_preprocessing_does_not(
     np.testing.assert_allclose(shipped.features[every_fifth], own, rtol=2**-10, atol=1e-3)
     assert accuracy(own, every_fifth) >= 0.85
 
-    monkeypatch.setattr(backbones, "LITE0_MEAN", torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1))
-    monkeypatch.setattr(backbones, "LITE0_DEVIATION", torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1))
+    monkeypatch.setattr(backbones, "LITE_MEAN", torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1))
+    monkeypatch.setattr(backbones, "LITE_DEVIATION", torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1))
     embeddings._loaded.cache_clear()
     usual = embed_images(images, cache_dir=tmp_path / "usual").features
     assert accuracy(usual, every_fifth) < accuracy(own, every_fifth) - 0.03
