@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,10 +24,22 @@ _BACKBONES = listed(backbone_forms(), ", or ")
 class Parameters(BaseModel):
     """The parameters of a study.
 
+    A parameter that few people change names, in its schema, the one that it goes along with; see `with_companions`.
+
     Raises
     ------
     ParameterError
         At an unknown name, a wrong type or a value out of range, naming what is allowed.
+
+    Examples
+    --------
+    >>> from helpers.parameters import Parameters
+    >>> params = Parameters(dataset="digits", k_max=5)
+    >>> params.k_values, params.changed()
+    ([2, 3, 4, 5], {'dataset': 'digits', 'k_max': 5})
+    >>> Parameters(kmax=5)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    helpers.core.conventions.ParameterError: There is no parameter 'kmax' (did you mean 'k_max'?); known are dataset, ...
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
@@ -41,6 +53,7 @@ class Parameters(BaseModel):
         None,
         min_length=1,
         description=f"folder of {_PICTURES}; null: none, or PyTorch's own folder",
+        json_schema_extra={"along": "dataset"},
     )
     n_images: int | None = Field(
         None,
@@ -56,9 +69,12 @@ class Parameters(BaseModel):
         None,
         min_length=1,
         description="file of the network's weights, a state dict; null takes the shipped ones, or downloads them",
+        json_schema_extra={"along": "backbone"},
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="arithmetic of the network; bfloat16 is faster on some processors, and coarser"
+        "float32",
+        description="arithmetic of the network; bfloat16 is faster on some processors, and coarser",
+        json_schema_extra={"along": "backbone"},
     )
     normalize: Literal["none", "unit", "standard"] = Field(
         "unit",
@@ -68,7 +84,13 @@ class Parameters(BaseModel):
         50, ge=1, description="principal components that k-means sees, at most; null leaves PCA out"
     )
     n_neighbors: int = Field(15, ge=2, description="neighbours that UMAP looks at, for the map only")
-    min_dist: float = Field(0.1, ge=0, le=1, description="how tightly UMAP may pack points, for the map only")
+    min_dist: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="how tightly UMAP may pack points, for the map only",
+        json_schema_extra={"along": "n_neighbors"},
+    )
     metric: Literal["euclidean", "cosine"] = Field(
         "euclidean", description="the distance in which silhouettes are measured"
     )
@@ -77,20 +99,31 @@ class Parameters(BaseModel):
     chosen_k: list[int] | None = Field(
         None, description="the k whose samples are shown one by one; null takes those that the criteria prefer"
     )
-    n_init: int = Field(10, ge=1, le=1000, description="k-means restarts for each k; the best one is kept")
+    n_init: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="k-means restarts for each k; the best one is kept",
+        json_schema_extra={"along": "k_max"},
+    )
     algorithm: Literal["lloyd", "minibatch"] = Field(
         "lloyd",
         description="how k-means is computed: `minibatch`, for features larger than memory, reads them in batches and "
         "is coarser",
+        json_schema_extra={"along": "k_max"},
     )
     random_state: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
     scheduler: str = Field(
         "",
         description="where the work runs: nothing for this machine, `local` for a Dask cluster of processes on it, or "
         "the address of a Dask scheduler; the results are the same",
+        json_schema_extra={"along": "random_state"},
     )
     cache_dir: str = Field(
-        "_build/cache", min_length=1, description="folder of stored intermediate results, from the repository"
+        "_build/cache",
+        min_length=1,
+        description="folder of stored intermediate results, from the repository",
+        json_schema_extra={"along": "random_state"},
     )
 
     def __init__(self, **values: Any) -> None:
@@ -120,7 +153,7 @@ class Parameters(BaseModel):
 
     @classmethod
     def from_names(cls, names: Mapping[str, Any]) -> Parameters:
-        """The parameters among `names`, such as the ``globals()`` of a notebook; other names are left alone."""
+        """Take the parameters among `names`, such as the ``globals()`` of a notebook, and ignore other names."""
         return cls(**{name: value for name, value in names.items() if name in cls.model_fields})
 
     @property
@@ -129,7 +162,13 @@ class Parameters(BaseModel):
         return list(range(self.k_min, self.k_max + 1))
 
     def check_images(self, n_images: int) -> None:
-        """Refuse a `k_max` that `n_images` images cannot carry: a silhouette needs k < n."""
+        """Refuse a `k_max` that is not smaller than the number of images: a silhouette needs k < n.
+
+        Raises
+        ------
+        ParameterError
+            Naming the largest possible `k_max`.
+        """
         if self.k_max >= n_images:
             raise ParameterError(
                 f"k_max = {self.k_max} must be smaller than the number of images, and {self.dataset!r} gives "
@@ -137,11 +176,11 @@ class Parameters(BaseModel):
             )
 
     def changed(self) -> dict[str, Any]:
-        """The parameters that differ from their defaults."""
+        """Return the parameters that differ from their defaults."""
         return {name: value for name, value in self if value != type(self).model_fields[name].default}
 
     def as_options(self) -> str:
-        """The command-line options that give these parameters, quoted for a shell."""
+        """Write the command-line options that give these parameters, quoted for a shell."""
         return " ".join(
             f"-p {name} {shlex.quote('None' if value is None else str(value))}"
             for name, value in self.changed().items()
@@ -166,6 +205,13 @@ def load_parameters(file: str | Path | None = None, **overrides: Any) -> Paramet
     ------
     ParameterError
         If the file cannot be read, is not a mapping, or a value is refused.
+
+    Examples
+    --------
+    >>> from helpers.core.conventions import ROOT
+    >>> from helpers.parameters import load_parameters
+    >>> load_parameters(ROOT / "params" / "fast.yml", k_max=8).k_max
+    8
     """
     return Parameters(**{**(_read_yaml(Path(file)) if file else {}), **overrides})
 
@@ -188,10 +234,15 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 
 def parse_value(name: str, text: str) -> Any:
-    """Turn the text of a command-line option into the value of a parameter.
+    """Convert the text of a command-line option to the value of a parameter.
 
     Texts stay texts (a data set named ``1e3`` is a name), ``None`` and ``null`` are no value, and everything else is
-    read as YAML. An unknown name is refused as `Parameters` refuses it.
+    read as YAML.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such parameter. The value is checked by `Parameters`, not here.
     """
     if name not in Parameters.model_fields:
         raise ParameterError(_unknown(name))
@@ -207,8 +258,41 @@ def parse_value(name: str, text: str) -> Any:
         return text
 
 
+def with_companions(names: Iterable[str]) -> list[str]:
+    """Add to some parameters those that go along with them, such as `weights` with `backbone`.
+
+    A parameter that few people change stands in no notebook's cell of its own: a notebook that declares `backbone`
+    takes `weights` and `precision`, too.
+
+    Returns
+    -------
+    list of str
+        In the order of the fields of `Parameters`.
+
+    Raises
+    ------
+    ParameterError
+        If one of the names is unknown.
+
+    Examples
+    --------
+    >>> with_companions(["k_max", "dataset"])
+    ['dataset', 'pictures', 'k_max', 'n_init', 'algorithm']
+    """
+    chosen = set(names)
+    for name in sorted(chosen - Parameters.model_fields.keys()):
+        raise ParameterError(_unknown(name))
+    return [name for name in Parameters.model_fields if chosen & {name, _leader(name)}]
+
+
+def _leader(name: str) -> str | None:
+    """Return the parameter that a parameter goes along with, if any."""
+    extra = Parameters.model_fields[name].json_schema_extra
+    return str(extra["along"]) if isinstance(extra, dict) else None
+
+
 def parameter_rows() -> list[dict[str, str]]:
-    """The parameters as rows of texts: name, default, what is allowed, and meaning."""
+    """Describe the parameters in rows of texts: name, default, what is allowed, and meaning."""
     return [
         {
             "parameter": name,
@@ -221,7 +305,7 @@ def parameter_rows() -> list[dict[str, str]]:
 
 
 def parameter_table() -> str:
-    """The parameters as a table in Markdown, one row a parameter."""
+    """Write the parameters as a table in Markdown, one row a parameter."""
     lines = ["| parameter | default | allowed | meaning |", "| --- | --- | --- | --- |"]
     for row in parameter_rows():
         lines.append(f"| `{row['parameter']}` | `{row['default']}` | {row['allowed']} | {row['meaning']} |")
@@ -234,14 +318,14 @@ def _unknown(name: str) -> str:
 
 
 def _sentence(error: ValidationError) -> str:
+    """Say in one sentence what was wrong first."""
     first = error.errors()[0]
     if first["type"] == "value_error":
         return str(first["ctx"]["error"])
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return _unknown(name)
-    value = error.errors()[0]["input"]
-    return f"{name} = {value!r} is not allowed: {name} takes {_allowed(name)} ({_meaning(name)})."
+    return f"{name} = {first['input']!r} is not allowed: {name} takes {_allowed(name)} ({_meaning(name)})."
 
 
 def _meaning(name: str) -> str:

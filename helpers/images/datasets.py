@@ -62,7 +62,7 @@ def load_images(
     >>> images
     ImageSet('digits', 100 images, 10 labels)
     >>> images.names[0], str(images.labels[0]), images.open(0).size
-    ('digit-0002', '2', (8, 8))
+    ('digit-0001', '1', (8, 8))
     """
     kind = find_dataset(dataset)
     if pictures is not None and not kind.pictures:
