@@ -31,7 +31,7 @@ _MAX_FILE_BYTES = 2**30
 
 
 class CollectionError(RuntimeError):
-    """A collection cannot be read on, through no fault of the image that the message names: the run must end."""
+    """A collection cannot be read to its end; the message names the image and the reason, and the run must end."""
 
 
 class ChangedImageError(CollectionError):
@@ -213,7 +213,7 @@ def fetch(address: str) -> bytes:
         raise OSError(0, type(error).__name__) from None
     except Exception as error:  # file systems raise almost anything
         raise FetchError(
-            f"The image {Path(address).name} cannot be fetched: {type(error).__name__}; try again when it can."
+            f"The image {Path(address).name} cannot be fetched: {type(error).__name__}; try again later."
         ) from None
 
 
