@@ -25,9 +25,9 @@ from PIL import Image
 
 from helpers.core.conventions import ROOT
 from helpers.images import embeddings
-from helpers.images.backbones import EmbeddingError
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import Embeddings, embed_images
+from helpers.images.weights import EmbeddingError
 
 from .timing import show
 

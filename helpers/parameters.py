@@ -3,38 +3,57 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .core.conventions import ParameterError, nearest_name
-from .images.backbones import known_backbones
+from .core.conventions import ParameterError, did_you_mean, listed
+from .images import datasets  # noqa: F401, since it registers data sets
+from .images.backbones import LITE0, backbone_forms, find_backbone
+from .images.registry import dataset_forms, dataset_kinds
+
+_OWN_IMAGES = "folder:PATH"
+_DATASETS = listed(f"`{form}`" for form in dataset_forms(lambda kind: kind.full_name != _OWN_IMAGES))
+_PICTURES = ", or of ".join(dict.fromkeys(kind.pictures for kind in dataset_kinds() if kind.pictures))
+_BACKBONES = listed(backbone_forms(), ", or ")
 
 
 class Parameters(BaseModel):
     """The parameters of a study.
 
+    A parameter that few people change names, in its schema, the one that it goes along with; see `with_companions`.
+
     Raises
     ------
     ParameterError
         At an unknown name, a wrong type or a value out of range, naming what is allowed.
+
+    Examples
+    --------
+    >>> from helpers.parameters import Parameters
+    >>> params = Parameters(dataset="digits", k_max=5)
+    >>> params.k_values, params.changed()
+    ([2, 3, 4, 5], {'dataset': 'digits', 'k_max': 5})
+    >>> Parameters(kmax=5)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    helpers.core.conventions.ParameterError: There is no parameter 'kmax' (did you mean 'k_max'?); known are dataset, ...
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     dataset: str = Field(
         "solar-cells",
-        description="the images: `folder:PATH` for your own, where PATH is a folder or an address such as "
-        "`s3://bucket/photos`, `solar-cells`, `digits`, `imagenet-sample`, `synthetic:NAME` or `torchvision:NAME`",
+        description=f"the images: `{_OWN_IMAGES}` for your own, where PATH is a folder or an address such as "
+        f"`s3://bucket/photos`, {_DATASETS}",
     )
     pictures: str | None = Field(
         None,
         min_length=1,
-        description="folder of the photographs of `imagenet-sample`, whose features are shipped without them, or of "
-        "the files of `torchvision:NAME`; null: none, or PyTorch's own folder",
+        description=f"folder of {_PICTURES}; null: none, or PyTorch's own folder",
+        json_schema_extra={"along": "dataset"},
     )
     n_images: int | None = Field(
         None,
@@ -42,18 +61,20 @@ class Parameters(BaseModel):
         description="number of images, drawn at random with `random_state`, each class its share; null takes all",
     )
     backbone: str = Field(
-        "efficientnet-lite0",
+        LITE0,
         min_length=1,
-        description="the network that turns an image into features: `efficientnet-lite0`, `pixels` (none), a "
-        "classification model of torchvision such as `resnet50`, or `timm:NAME`",
+        description=f"the network that turns an image into features: {_BACKBONES}",
     )
     weights: str | None = Field(
         None,
         min_length=1,
         description="file of the network's weights, a state dict; null takes the shipped ones, or downloads them",
+        json_schema_extra={"along": "backbone"},
     )
     precision: Literal["float32", "bfloat16"] = Field(
-        "float32", description="arithmetic of the network; bfloat16 is faster on some processors, and coarser"
+        "float32",
+        description="arithmetic of the network; bfloat16 is faster on some processors, and coarser",
+        json_schema_extra={"along": "backbone"},
     )
     normalize: Literal["none", "unit", "standard"] = Field(
         "unit",
@@ -63,7 +84,13 @@ class Parameters(BaseModel):
         50, ge=1, description="principal components that k-means sees, at most; null leaves PCA out"
     )
     n_neighbors: int = Field(15, ge=2, description="neighbours that UMAP looks at, for the map only")
-    min_dist: float = Field(0.1, ge=0, le=1, description="how tightly UMAP may pack points, for the map only")
+    min_dist: float = Field(
+        0.1,
+        ge=0,
+        le=1,
+        description="how tightly UMAP may pack points, for the map only",
+        json_schema_extra={"along": "n_neighbors"},
+    )
     metric: Literal["euclidean", "cosine"] = Field(
         "euclidean", description="the distance in which silhouettes are measured"
     )
@@ -72,20 +99,31 @@ class Parameters(BaseModel):
     chosen_k: list[int] | None = Field(
         None, description="the k whose samples are shown one by one; null takes those that the criteria prefer"
     )
-    n_init: int = Field(10, ge=1, le=1000, description="k-means restarts for each k; the best one is kept")
+    n_init: int = Field(
+        10,
+        ge=1,
+        le=1000,
+        description="k-means restarts for each k; the best one is kept",
+        json_schema_extra={"along": "k_max"},
+    )
     algorithm: Literal["lloyd", "minibatch"] = Field(
         "lloyd",
         description="how k-means is computed: `minibatch`, for features larger than memory, reads them in batches and "
         "is coarser",
+        json_schema_extra={"along": "k_max"},
     )
     random_state: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
     scheduler: str = Field(
         "",
         description="where the work runs: nothing for this machine, `local` for a Dask cluster of processes on it, or "
         "the address of a Dask scheduler; the results are the same",
+        json_schema_extra={"along": "random_state"},
     )
     cache_dir: str = Field(
-        "_build/cache", min_length=1, description="folder of stored intermediate results, from the repository"
+        "_build/cache",
+        min_length=1,
+        description="folder of stored intermediate results, from the repository",
+        json_schema_extra={"along": "random_state"},
     )
 
     def __init__(self, **values: Any) -> None:
@@ -96,33 +134,26 @@ class Parameters(BaseModel):
 
     @model_validator(mode="after")
     def _check_backbone(self) -> Parameters:
-        known = known_backbones(self.backbone)
-        if self.backbone not in known:
-            near = nearest_name(self.backbone, known)
-            raise ValueError(
-                f"There is no backbone {self.backbone!r}{near} allowed are efficientnet-lite0, pixels, the names of "
-                "torchvision's classification models such as resnet50, and timm:NAME"
-            )
-        if self.backbone == "pixels" and self.weights is not None:
-            raise ValueError(f"weights = {self.weights!r} has no place: the backbone 'pixels' has no weights")
+        if not find_backbone(self.backbone).has_weights and self.weights is not None:
+            raise ValueError(f"weights = {self.weights!r} has no place: the backbone {self.backbone!r} has no weights.")
         return self
 
     @model_validator(mode="after")
     def _check_k(self) -> Parameters:
         if self.k_min > self.k_max:
-            raise ValueError(f"k_min = {self.k_min} must not be larger than k_max = {self.k_max}")
+            raise ValueError(f"k_min = {self.k_min} must not be larger than k_max = {self.k_max}.")
         outside = [k for k in self.chosen_k or [] if not self.k_min <= k <= self.k_max]
         if outside:
             raise ValueError(
-                f"chosen_k = {self.chosen_k} must lie between k_min = {self.k_min} and k_max = {self.k_max}"
+                f"chosen_k = {self.chosen_k} must lie between k_min = {self.k_min} and k_max = {self.k_max}."
             )
         if self.chosen_k == []:
-            raise ValueError("chosen_k = [] is empty; name at least one k, or null for those the criteria prefer")
+            raise ValueError("chosen_k = [] is empty; name at least one k, or null for those the criteria prefer.")
         return self
 
     @classmethod
     def from_names(cls, names: Mapping[str, Any]) -> Parameters:
-        """The parameters among `names`, such as the ``globals()`` of a notebook; other names are left alone."""
+        """Take the parameters among `names`, such as the ``globals()`` of a notebook, and ignore other names."""
         return cls(**{name: value for name, value in names.items() if name in cls.model_fields})
 
     @property
@@ -131,7 +162,13 @@ class Parameters(BaseModel):
         return list(range(self.k_min, self.k_max + 1))
 
     def check_images(self, n_images: int) -> None:
-        """Refuse a `k_max` that `n_images` images cannot carry: a silhouette needs k < n."""
+        """Refuse a `k_max` that is not smaller than the number of images: a silhouette needs k < n.
+
+        Raises
+        ------
+        ParameterError
+            Naming the largest possible `k_max`.
+        """
         if self.k_max >= n_images:
             raise ParameterError(
                 f"k_max = {self.k_max} must be smaller than the number of images, and {self.dataset!r} gives "
@@ -139,11 +176,11 @@ class Parameters(BaseModel):
             )
 
     def changed(self) -> dict[str, Any]:
-        """The parameters that differ from their defaults."""
+        """Return the parameters that differ from their defaults."""
         return {name: value for name, value in self if value != type(self).model_fields[name].default}
 
     def as_options(self) -> str:
-        """The command-line options that give these parameters, quoted for a shell."""
+        """Write the command-line options that give these parameters, quoted for a shell."""
         return " ".join(
             f"-p {name} {shlex.quote('None' if value is None else str(value))}"
             for name, value in self.changed().items()
@@ -168,6 +205,13 @@ def load_parameters(file: str | Path | None = None, **overrides: Any) -> Paramet
     ------
     ParameterError
         If the file cannot be read, is not a mapping, or a value is refused.
+
+    Examples
+    --------
+    >>> from helpers.core.conventions import ROOT
+    >>> from helpers.parameters import load_parameters
+    >>> load_parameters(ROOT / "params" / "fast.yml", k_max=8).k_max
+    8
     """
     return Parameters(**{**(_read_yaml(Path(file)) if file else {}), **overrides})
 
@@ -190,10 +234,15 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 
 
 def parse_value(name: str, text: str) -> Any:
-    """Turn the text of a command-line option into the value of a parameter.
+    """Convert the text of a command-line option to the value of a parameter.
 
     Texts stay texts (a data set named ``1e3`` is a name), ``None`` and ``null`` are no value, and everything else is
-    read as YAML. An unknown name is refused as `Parameters` refuses it.
+    read as YAML.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such parameter. The value is checked by `Parameters`, not here.
     """
     if name not in Parameters.model_fields:
         raise ParameterError(_unknown(name))
@@ -209,8 +258,41 @@ def parse_value(name: str, text: str) -> Any:
         return text
 
 
+def with_companions(names: Iterable[str]) -> list[str]:
+    """Add to some parameters those that go along with them, such as `weights` with `backbone`.
+
+    A parameter that few people change stands in no notebook's cell of its own: a notebook that declares `backbone`
+    takes `weights` and `precision`, too.
+
+    Returns
+    -------
+    list of str
+        In the order of the fields of `Parameters`.
+
+    Raises
+    ------
+    ParameterError
+        If one of the names is unknown.
+
+    Examples
+    --------
+    >>> with_companions(["k_max", "dataset"])
+    ['dataset', 'pictures', 'k_max', 'n_init', 'algorithm']
+    """
+    chosen = set(names)
+    for name in sorted(chosen - Parameters.model_fields.keys()):
+        raise ParameterError(_unknown(name))
+    return [name for name in Parameters.model_fields if chosen & {name, _leader(name)}]
+
+
+def _leader(name: str) -> str | None:
+    """Return the parameter that a parameter goes along with, if any."""
+    extra = Parameters.model_fields[name].json_schema_extra
+    return str(extra["along"]) if isinstance(extra, dict) else None
+
+
 def parameter_rows() -> list[dict[str, str]]:
-    """The parameters as rows of texts: name, default, what is allowed, and meaning."""
+    """Describe the parameters in rows of texts: name, default, what is allowed, and meaning."""
     return [
         {
             "parameter": name,
@@ -223,7 +305,7 @@ def parameter_rows() -> list[dict[str, str]]:
 
 
 def parameter_table() -> str:
-    """The parameters as a table in Markdown, one row a parameter."""
+    """Write the parameters as a table in Markdown, one row a parameter."""
     lines = ["| parameter | default | allowed | meaning |", "| --- | --- | --- | --- |"]
     for row in parameter_rows():
         lines.append(f"| `{row['parameter']}` | `{row['default']}` | {row['allowed']} | {row['meaning']} |")
@@ -232,18 +314,18 @@ def parameter_table() -> str:
 
 def _unknown(name: str) -> str:
     known = list(Parameters.model_fields)
-    return f"There is no parameter {name!r}{nearest_name(name, known)} known are {', '.join(known)}."
+    return f"There is no parameter {name!r}{did_you_mean(name, known)}; known are {', '.join(known)}."
 
 
 def _sentence(error: ValidationError) -> str:
+    """Say in one sentence what was wrong first."""
     first = error.errors()[0]
     if first["type"] == "value_error":
-        return f"{first['ctx']['error']}."
+        return str(first["ctx"]["error"])
     name = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         return _unknown(name)
-    value = error.errors()[0]["input"]
-    return f"{name} = {value!r} is not allowed: {name} takes {_allowed(name)} ({_meaning(name)})."
+    return f"{name} = {first['input']!r} is not allowed: {name} takes {_allowed(name)} ({_meaning(name)})."
 
 
 def _meaning(name: str) -> str:

@@ -30,7 +30,7 @@ from .criteria.references import (
 from .criteria.table import compare_criteria, validity_indices
 from .criteria.verdict import Verdict, verdict
 from .images.collection import ImageSet
-from .images.datasets import comes_with, load_images
+from .images.datasets import load_images
 from .images.embeddings import Embeddings, embed_images
 from .parameters import Parameters
 
@@ -137,7 +137,7 @@ class Study:
         images = load_images(
             params.dataset, n_images=params.n_images, random_state=params.random_state, pictures=params.pictures
         )
-        comes_with(images, params.backbone, params.weights, params.precision)
+        images.comes_with(params.backbone, params.weights, params.precision)
         return images
 
     @cached_property

@@ -3,8 +3,9 @@
 python -m makers.sample_features FOLDER [OUTPUT]
 
 FOLDER holds the 1,000 photographs of the public repository EliSchwartz/imagenet-sample-images, one of each ImageNet-1k
-class, their short side reduced to 256 pixels. Written are imagenet-sample.npy, the features of EfficientNet-Lite0 as
-float16, and imagenet-sample.json, their names and where they come from; without OUTPUT, beside this file.
+class, their short side reduced to 256 pixels. Two files are written to OUTPUT, by default helpers/images/data:
+imagenet-sample.npy, the features of EfficientNet-Lite0 as float16, and imagenet-sample.json, the names of the
+photographs and where the features come from.
 """
 
 from __future__ import annotations
@@ -19,17 +20,20 @@ from pathlib import Path
 
 import numpy as np
 
+from helpers.core.conventions import ROOT
 from helpers.core.files import write_atomically
 from helpers.core.fingerprints import digest, library_versions
-from helpers.images.backbones import WEIGHTS_SHA256
+from helpers.images.backbones import find_weights
 from helpers.images.datasets import FEATURES_FROM, load_images
 from helpers.images.embeddings import embed_images
+from helpers.images.weights import file_sha256
 
+SHIPPED = ROOT / "helpers" / "images" / "data"
 SHOWN_VERSIONS = ("python", "numpy", "pillow", "timm", "torch", "torchvision")
 
 
 def rebuild(pictures: Path, output: Path) -> None:
-    """Embed the photographs of a folder and write features and provenance to another."""
+    """Embed the photographs of a folder and write their features and provenance to another folder."""
     images = load_images(f"folder:{pictures}")
     backbone, weights, precision = FEATURES_FROM
     with tempfile.TemporaryDirectory() as cache_dir:
@@ -45,7 +49,7 @@ def rebuild(pictures: Path, output: Path) -> None:
         "made_by": "python -m makers.sample_features FOLDER",
         "date": date.today().isoformat(),
         "backbone": backbone,
-        "weights_sha256": WEIGHTS_SHA256,
+        "weights_sha256": file_sha256(find_weights(backbone, weights)),
         "precision": precision,
         "versions": {name: versions[name] for name in SHOWN_VERSIONS},
         "features_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
@@ -60,4 +64,4 @@ def rebuild(pictures: Path, output: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    rebuild(Path(sys.argv[1]).resolve(), Path(*sys.argv[2:] or [Path(__file__).parent]))
+    rebuild(Path(sys.argv[1]).resolve(), Path(*sys.argv[2:] or [SHIPPED]))

@@ -9,8 +9,15 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from helpers.core.conventions import ROOT, ParameterError, nearest_name
-from helpers.parameters import Parameters, load_parameters, parameter_rows, parameter_table, parse_value
+from helpers.core.conventions import ROOT, ParameterError, did_you_mean
+from helpers.parameters import (
+    Parameters,
+    load_parameters,
+    parameter_rows,
+    parameter_table,
+    parse_value,
+    with_companions,
+)
 
 NAMES = list(Parameters.model_fields)
 
@@ -102,9 +109,9 @@ def test_unknown_name_is_refused_with_the_nearest_known_one(name, near):
     assert_one_sentence(error)
 
 
-def test_nearest_name_is_silent_where_none_is_near():
-    assert nearest_name("kmax", ["k_max", "k_min"]) == " (did you mean 'k_max'?);"
-    assert nearest_name("qqq", ["k_max", "k_min"]) == ";"
+def test_no_name_is_suggested_where_none_is_near():
+    assert did_you_mean("kmax", ["k_max", "k_min"]) == " (did you mean 'k_max'?)"
+    assert did_you_mean("qqq", ["k_max", "k_min"]) == ""
 
 
 def test_parameters_do_not_change_under_ones_hands():
@@ -121,6 +128,38 @@ def test_k_max_must_be_smaller_than_the_number_of_images():
     with pytest.raises(ParameterError, match="k_max may be at most 8") as error:
         Parameters(k_max=9).check_images(9)
     assert_one_sentence(error)
+
+
+# --- companions -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ([], []),
+        (["metric"], ["metric"]),
+        (["backbone"], ["backbone", "weights", "precision"]),
+        (["weights"], ["weights"]),  # without the one that it goes along with
+        (["random_state", "n_neighbors"], ["n_neighbors", "min_dist", "random_state", "scheduler", "cache_dir"]),
+        (["n_init", "k_max", "k_max"], ["k_max", "n_init", "algorithm"]),
+        (NAMES, NAMES),
+    ],
+    ids=str,
+)
+def test_companions_come_along_in_the_order_of_the_fields(names, expected):
+    assert with_companions(iter(names)) == expected
+
+
+def test_companion_of_an_unknown_parameter_is_refused():
+    with pytest.raises(ParameterError, match=r"There is no parameter 'kmax' \(did you mean 'k_max'\?\); known are"):
+        with_companions(["k_min", "kmax"])
+
+
+def test_a_companion_goes_along_with_a_parameter_that_stands_for_itself():
+    companions = {name: [other for other in with_companions([name]) if other != name] for name in NAMES}
+    for others in companions.values():
+        assert all(not companions[other] for other in others)
+    assert sum(map(len, companions.values())) == 8
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
-"""What every module agrees on: where relative paths start, and how a mistake of a user is told."""
+"""Conventions of every module: where relative paths start, and how a user's mistake is reported."""
 
 from __future__ import annotations
 
 import difflib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -15,7 +17,32 @@ class ParameterError(ValueError):
     """A parameter was refused; the message is one sentence that says which, why and what is allowed."""
 
 
-def nearest_name(name: str, known: list[str]) -> str:
-    """A part of a sentence that suggests the known name nearest to `name`, or no more than a semicolon."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f" (did you mean {near[0]!r}?);" if near else ";"
+def resolve_path(path: str | Path) -> Path:
+    """Return the absolute path of what a user wrote: ``~`` is the home folder, a relative path starts at `ROOT`."""
+    return (ROOT / os.path.expanduser(path)).resolve()
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Suggest the known name nearest to `name`, in parentheses after a space; give nothing where none is near.
+
+    Examples
+    --------
+    >>> did_you_mean("kmax", ["k_min", "k_max"])
+    " (did you mean 'k_max'?)"
+    >>> did_you_mean("qqq", ["k_min", "k_max"])
+    ''
+    """
+    near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
+def listed(items: Iterable[str], last: str = " or ") -> str:
+    """Join items by commas, and the last one by `last`.
+
+    Examples
+    --------
+    >>> listed(["a", "b", "c"]), listed(["a", "b", "c"], ", and "), listed(["a"])
+    ('a, b or c', 'a, b, and c', 'a')
+    """
+    *others, end = items
+    return f"{', '.join(others)}{last}{end}" if others else end

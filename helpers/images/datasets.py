@@ -7,43 +7,23 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from ..core.conventions import ROOT, ParameterError, nearest_name
+from ..core.conventions import ParameterError, listed, resolve_path
 from ..core.fingerprints import digest
-from .collection import ChangedImageError, ImageSet, draw_tile, read_pixels
-from .files import IMAGE_ENDINGS, file_digests, find_addresses, find_images, read_file, walk
-from .torchvision_sets import TORCHVISION_SETS, load_torchvision
+from . import torchvision_sets  # noqa: F401, since it registers data sets
+from .collection import FetchError, ImageSet, draw_tile, read_file, read_pixels
+from .files import IMAGE_ENDINGS, file_digests, find_addresses, find_images, walk
+from .registry import dataset_forms, find_dataset, register_dataset
 
-SYNTHETIC = ("blobs", "null", "varying-norm")
-DATASETS = (
-    "solar-cells",
-    "digits",
-    "imagenet-sample",
-    *(f"synthetic:{name}" for name in SYNTHETIC),
-    *(f"torchvision:{name}" for name in TORCHVISION_SETS),
-    "folder:PATH",
-)
-_SOLAR_CREDIT = (
-    "Solar cells: the ELPV dataset, Deitsch et al., Solar Energy 185 (2019), Buerhop-Lutz et al., EU PVSEC (2018); "
-    "CC BY-NC-SA 4.0; https://github.com/zae-bayern/elpv-dataset"
-)
-_DIGITS_CREDIT = (
-    "Digits: optical recognition of handwritten digits, Alpaydin and Kaynak, UCI Machine Learning Repository (1998); "
-    "CC BY 4.0; as shipped with scikit-learn"
-)
-_IMAGENET_CREDIT = (
-    "ImageNet sample: one photograph of each class of ImageNet-1k, Deng et al., CVPR (2009), as chosen in "
-    "https://github.com/EliSchwartz/imagenet-sample-images; features only, the photographs belong to their authors"
-)
-_SYNTHETIC_CREDIT = "Synthetic features, drawn at random by helpers/datasets.py"
-_N_SYNTHETIC = 1000
 # The network, its weights and the arithmetic of the shipped features: the defaults.
 FEATURES_FROM = ("efficientnet-lite0", None, "float32")
+_N_SYNTHETIC = 1000
 
 
 def load_images(
@@ -74,48 +54,23 @@ def load_images(
     ------
     ParameterError
         If there is no such collection, it is not here, it is empty, or it has fewer images than asked for.
+
+    Examples
+    --------
+    >>> from helpers.images.datasets import load_images
+    >>> images = load_images("digits", n_images=100)
+    >>> images
+    ImageSet('digits', 100 images, 10 labels)
+    >>> images.names[0], str(images.labels[0]), images.open(0).size
+    ('digit-0001', '1', (8, 8))
     """
-    kind, _, rest = dataset.partition(":")
-    if pictures is not None and kind not in ("imagenet-sample", "torchvision"):
-        raise ParameterError(f"pictures = {pictures!r} is for imagenet-sample and torchvision:NAME, not {dataset!r}.")
-    if dataset == "solar-cells":
-        images = _solar_cells()
-    elif dataset == "digits":
-        images = _digits()
-    elif dataset == "imagenet-sample":
-        images = _imagenet_sample(pictures)
-    elif kind == "folder":
-        images = _folder(dataset, rest)
-    elif kind == "torchvision":
-        images = load_torchvision(rest, pictures)
-    elif kind == "synthetic":
-        images = _synthetic(dataset, random_state)
-    else:
-        raise ParameterError(_unknown(dataset, DATASETS))
+    kind = find_dataset(dataset)
+    if pictures is not None and not kind.pictures:
+        places = listed(dataset_forms(lambda kind: kind.pictures), " and ")
+        raise ParameterError(f"pictures = {pictures!r} is for {places}, not {dataset!r}.")
+    images = kind.load(argument=dataset.partition(":")[2], pictures=pictures, random_state=random_state)
+    images = replace(images, dataset=dataset, credit=kind.credit, takes_pictures=bool(kind.pictures))
     return images if n_images is None else _sample(images, n_images, random_state)
-
-
-def comes_with(images: ImageSet, backbone: str, weights: str | None, precision: str) -> bool:
-    """Whether images come with the features that are asked for.
-
-    Raises
-    ------
-    ParameterError
-        If others are asked for and there are no pictures to compute them from.
-    """
-    if images.features is None:
-        return False
-    if (backbone, weights, precision) == FEATURES_FROM:
-        return True
-    if not images.has_pictures:
-        where = (
-            " name the folder of its pictures with the parameter pictures, or" if "imagenet" in images.dataset else ""
-        )
-        raise ParameterError(
-            f"The data set {images.dataset!r} comes as features, without pictures to compute others from:{where} leave "
-            "backbone, weights and precision at their defaults."
-        )
-    return False
 
 
 def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
@@ -142,28 +97,202 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     ------
     ParameterError
         If there is no such collection, or the shipped features are damaged.
+
+    Examples
+    --------
+    >>> from helpers.images.datasets import load_features
+    >>> X, labels = load_features("synthetic:blobs")
+    >>> X.shape, len(set(labels))
+    ((1000, 64), 5)
     """
-    if name == "imagenet-sample":
-        return _shipped()[0], None
-    kind, _, which = name.partition(":")
-    if kind != "synthetic" or which not in SYNTHETIC:
-        raise ParameterError(_unknown(name, ("imagenet-sample", *(f"synthetic:{known}" for known in SYNTHETIC))))
-    rng = np.random.default_rng(random_state)
-    labels = np.zeros(_N_SYNTHETIC, dtype=np.int64)
-    if which == "varying-norm":
-        spread = np.arange(1, 513) ** -0.375  # variances that fall off as those of network features roughly do
-        X = rng.standard_normal((_N_SYNTHETIC, 512)) * spread * rng.lognormal(0, 0.35, (_N_SYNTHETIC, 1))
-    else:
-        X = rng.standard_normal((_N_SYNTHETIC, 64))
-        if which == "blobs":
-            labels = np.arange(_N_SYNTHETIC) % 5
-            X += rng.standard_normal((5, 64))[labels] * 2
-    return X.astype(np.float32), labels.astype(str)
+    find_dataset(name, comes_as_features=True)
+    images = load_images(name, random_state=random_state)
+    assert images.features is not None
+    return images.features, images.labels
 
 
-def _unknown(name: str, known: Sequence[str]) -> str:
-    near = nearest_name(name, [entry.replace("PATH", "") for entry in known])
-    return f"There is no data set {name!r}{near} allowed are {', '.join(known)}."
+# --- installed and shipped --------------------------------------------------------------------------------------------
+
+
+@register_dataset(
+    "solar-cells",
+    credit="Solar cells: the ELPV dataset, Deitsch et al., Solar Energy 185 (2019), Buerhop-Lutz et al., EU PVSEC "
+    "(2018); CC BY-NC-SA 4.0; https://github.com/zae-bayern/elpv-dataset",
+)
+def _solar_cells(**_: object) -> ImageSet:
+    # The package's own loader decodes all images at once; its files are read one by one here.
+    data = Path(str(resources.files("elpv_dataset") / "data"))
+    with open(data / "labels.csv", encoding="utf-8") as file:
+        rows = list(csv.reader(file, delimiter=" ", skipinitialspace=True))
+    paths = [data / row[0] for row in rows]
+    return ImageSet(
+        [path.stem for path in paths],
+        np.array([row[-1] for row in rows]),
+        file_digests(paths),
+        paths,
+        read_file,
+        {"defect probability": np.array([float(row[1]) for row in rows])},
+    )
+
+
+@register_dataset(
+    "digits",
+    credit="Digits: optical recognition of handwritten digits, Alpaydin and Kaynak, UCI Machine Learning Repository "
+    "(1998); CC BY 4.0; as shipped with scikit-learn",
+)
+def _digits(**_: object) -> ImageSet:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    # 0 is paper and 16 is ink, as in a scan of handwriting.
+    pixels = np.rint(255 - digits.images * (255 / 16)).astype(np.uint8)
+    names = [f"digit-{i:04d}" for i in range(len(pixels))]
+    return ImageSet(names, digits.target.astype(str), [digest(image) for image in pixels], pixels, read_pixels)
+
+
+@register_dataset(
+    "imagenet-sample",
+    credit="ImageNet sample: one photograph of each class of ImageNet-1k, Deng et al., CVPR (2009), as chosen in "
+    "https://github.com/EliSchwartz/imagenet-sample-images; features only, the photographs belong to their authors",
+    pictures="the photographs of `imagenet-sample`, whose features are shipped without them",
+    comes_as_features=True,
+)
+def _imagenet_sample(*, pictures: str | None, **_: object) -> ImageSet:
+    X, about = _shipped_features()
+    names = about["names"]
+    if pictures is None:
+        tiles = [name.partition("_")[2].replace("_", " ") for name in names]
+        contents = [digest(row) for row in X]
+        return ImageSet(names, None, contents, tiles, draw_tile, features=X, features_from=FEATURES_FROM)
+    folder = _existing_folder(pictures, "of the pictures of imagenet-sample")
+    paths = [folder / f"{name}.jpg" for name in names]
+    missing = [path.name for path in paths if not path.is_file()]
+    if missing:
+        raise ParameterError(
+            f"The folder {folder} lacks {len(missing)} of the 1,000 pictures of imagenet-sample, such as {missing[0]}."
+        )
+    contents = file_digests(paths)
+    # Other photographs than those of the shipped features are embedded like any.
+    own = X if digest(contents) == about["pictures_digest"] else None
+    return ImageSet(names, None, contents, paths, read_file, features=own, features_from=FEATURES_FROM)
+
+
+def _shipped_features() -> tuple[np.ndarray, dict]:
+    """Read the features of imagenet-sample, check them, and add what is known of them."""
+    data = resources.files("helpers.images") / "data"
+    about = json.loads((data / "imagenet-sample.json").read_text(encoding="utf-8"))
+    content = (data / "imagenet-sample.npy").read_bytes()
+    if hashlib.sha256(content).hexdigest() != about["features_sha256"]:
+        raise ParameterError("The shipped features of imagenet-sample are damaged; install the package again.")
+    return np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32), about
+
+
+# --- synthetic --------------------------------------------------------------------------------------------------------
+
+
+def _register_synthetic(name: str) -> Callable[[Callable], Callable]:
+    """Register the function below, which draws rows and the cluster of each, as ``synthetic:NAME``."""
+
+    def register(draw: Callable[[np.random.Generator], tuple[np.ndarray, np.ndarray]]) -> Callable:
+        @register_dataset(
+            f"synthetic:{name}",
+            credit="Synthetic features, drawn at random by helpers/images/datasets.py",
+            comes_as_features=True,
+        )
+        def load(*, random_state: int, **_: object) -> ImageSet:
+            X, clusters = draw(np.random.default_rng(random_state))
+            X, labels = X.astype(np.float32), clusters.astype(str)
+            names = [f"row-{i:04d}" for i in range(len(X))]
+            contents = [digest(row) for row in X]
+            return ImageSet(names, labels, contents, names, draw_tile, features=X, features_from=FEATURES_FROM)
+
+        return draw
+
+    return register
+
+
+@_register_synthetic("blobs")
+def _blobs(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    X = rng.standard_normal((_N_SYNTHETIC, 64))
+    clusters = np.arange(_N_SYNTHETIC) % 5
+    return X + rng.standard_normal((5, 64))[clusters] * 2, clusters
+
+
+@_register_synthetic("null")
+def _null(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    return rng.standard_normal((_N_SYNTHETIC, 64)), np.zeros(_N_SYNTHETIC, dtype=np.int64)
+
+
+@_register_synthetic("varying-norm")
+def _varying_norm(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    spread = np.arange(1, 513) ** -0.375  # variances that fall off as those of network features roughly do
+    X = rng.standard_normal((_N_SYNTHETIC, 512)) * spread * rng.lognormal(0, 0.35, (_N_SYNTHETIC, 1))
+    return X, np.zeros(_N_SYNTHETIC, dtype=np.int64)
+
+
+# --- one's own --------------------------------------------------------------------------------------------------------
+
+
+@register_dataset("folder:", credit="", placeholder="PATH")
+def _folder(*, argument: str, **_: object) -> ImageSet:
+    dataset = f"folder:{argument}"
+    path = argument.removeprefix("file://").removeprefix("local://")
+    if not path:
+        raise ParameterError(f"The data set {dataset!r} names no folder; write folder:PATH, as in folder:/my/images.")
+    if "://" in path:
+        return _address(path)
+    folder = _existing_folder(path, f"of the data set {dataset!r}")
+    paths = find_images(folder)
+    if not paths:
+        n_files = sum(1 for _ in walk(folder))
+        raise ParameterError(
+            f"The folder {folder} holds no images: none of its {n_files} files ends in {' '.join(IMAGE_ENDINGS)}."
+            if n_files
+            else f"The folder {folder} is empty: it must hold images ({' '.join(IMAGE_ENDINGS)})."
+        )
+    return _files([path.relative_to(folder).as_posix() for path in paths], paths)
+
+
+def _address(address: str) -> ImageSet:
+    kind, _, rest = address.partition("://")
+    if ":" in rest.partition("@")[0] and "@" in rest.partition("/")[0]:
+        raise ParameterError(
+            f"The {kind}:// address of the data set has a password in it, which the book would print; leave it to the "
+            "settings of the package that reads such addresses."
+        )
+    if "::" in address.partition("[")[0]:
+        raise ParameterError(f"The address {address} is a chain of addresses; give one, such as s3://bucket/photos.")
+    address = f"{kind}://{rest.rstrip('/')}"
+    try:
+        paths = find_addresses(address)
+    except FileNotFoundError:
+        paths = []
+    except Exception as error:  # file systems raise almost anything
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ParameterError(f"The address {address} of the data set cannot be read: {reason}.") from None
+    if not paths:
+        raise ParameterError(f"The address {address} does not exist or holds no images ({' '.join(IMAGE_ENDINGS)}).")
+    try:
+        return _files([path.removeprefix(address).lstrip("/") for path in paths], paths)
+    except FetchError as error:
+        raise ParameterError(str(error)) from None
+
+
+def _files(names: list[str], paths: Sequence[Path | str]) -> ImageSet:
+    """Make a collection of files whose names begin with their class, if there is more than one."""
+    labels = np.array([name.rpartition("/")[0] for name in names])
+    known = labels if len(set(labels)) > 1 else None
+    return ImageSet(names, known, file_digests(paths), paths, read_file)
+
+
+def _existing_folder(path: str, owner: str) -> Path:
+    folder = resolve_path(path)
+    if not folder.is_dir():
+        reason = "is a file, not a folder" if folder.exists() else "does not exist"
+        raise ParameterError(f"The folder {folder} {owner} {reason}.")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise ParameterError(f"The folder {folder} {owner} may not be read.")
+    return folder
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------
@@ -184,146 +313,9 @@ def _sample(images: ImageSet, n_images: int, random_state: int) -> ImageSet:
 
 
 def _shares(sizes: np.ndarray, n: int) -> np.ndarray:
-    """`n` split in proportion to `sizes`, by largest remainders, in whole numbers."""
+    """Split `n` in proportion to `sizes` into whole numbers, by largest remainders."""
     exact = sizes * n / sizes.sum()
     shares = np.floor(exact).astype(np.int64)
     largest = np.argsort(shares - exact, kind="stable")
     shares[largest[: n - shares.sum()]] += 1
     return shares
-
-
-# --- collections ------------------------------------------------------------------------------------------------------
-
-
-def _solar_cells() -> ImageSet:
-    # The package's own loader decodes all images at once; its files are read one by one here.
-    data = Path(str(resources.files("elpv_dataset") / "data"))
-    with open(data / "labels.csv", encoding="utf-8") as file:
-        rows = list(csv.reader(file, delimiter=" ", skipinitialspace=True))
-    paths = [data / row[0] for row in rows]
-    return ImageSet(
-        "solar-cells",
-        [path.stem for path in paths],
-        np.array([row[-1] for row in rows]),
-        file_digests(paths),
-        _SOLAR_CREDIT,
-        paths,
-        read_file,
-        {"defect probability": np.array([float(row[1]) for row in rows])},
-    )
-
-
-def _digits() -> ImageSet:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    # 0 is paper and 16 is ink, as in a scan of handwriting.
-    pixels = np.rint(255 - digits.images * (255 / 16)).astype(np.uint8)
-    return ImageSet(
-        "digits",
-        [f"digit-{i:04d}" for i in range(len(pixels))],
-        digits.target.astype(str),
-        [digest(image) for image in pixels],
-        _DIGITS_CREDIT,
-        pixels,
-        read_pixels,
-    )
-
-
-def _folder(dataset: str, path: str) -> ImageSet:
-    path = path.removeprefix("file://").removeprefix("local://")
-    if not path:
-        raise ParameterError(f"The data set {dataset!r} names no folder; write folder:PATH, as in folder:/my/images.")
-    if "://" in path:
-        return _address(dataset, path)
-    folder = _existing_folder(path, f"of the data set {dataset!r}")
-    paths = find_images(folder)
-    if not paths:
-        n_files = sum(1 for _ in walk(folder))
-        raise ParameterError(
-            f"The folder {folder} holds no images: none of its {n_files} files ends in {' '.join(IMAGE_ENDINGS)}."
-            if n_files
-            else f"The folder {folder} is empty: it must hold images ({' '.join(IMAGE_ENDINGS)})."
-        )
-    return _files(dataset, [path.relative_to(folder).as_posix() for path in paths], paths)
-
-
-def _address(dataset: str, address: str) -> ImageSet:
-    kind, _, rest = address.partition("://")
-    if ":" in rest.partition("@")[0] and "@" in rest.partition("/")[0]:
-        raise ParameterError(
-            f"The {kind}:// address of the data set has a password in it, which the book would print; leave it to the "
-            "settings of the package that reads such addresses."
-        )
-    if "::" in address.partition("[")[0]:
-        raise ParameterError(f"The address {address} is a chain of addresses; give one, such as s3://bucket/photos.")
-    address = f"{kind}://{rest.rstrip('/')}"
-    try:
-        paths = find_addresses(address)
-    except FileNotFoundError:
-        paths = []
-    except Exception as error:  # file systems raise almost anything
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ParameterError(f"The address {address} of the data set cannot be read: {reason}.") from None
-    if not paths:
-        raise ParameterError(f"The address {address} does not exist or holds no images ({' '.join(IMAGE_ENDINGS)}).")
-    try:
-        return _files(dataset, [path.removeprefix(address).lstrip("/") for path in paths], paths)
-    except ChangedImageError as error:
-        raise ParameterError(str(error)) from None
-
-
-def _files(dataset: str, names: list[str], paths: Sequence[Path | str]) -> ImageSet:
-    """A collection of files whose names begin with their class, if there is more than one."""
-    labels = np.array([name.rpartition("/")[0] for name in names])
-    known = labels if len(set(labels)) > 1 else None
-    return ImageSet(dataset, names, known, file_digests(paths), "", paths, read_file)
-
-
-def _existing_folder(path: str, whose: str) -> Path:
-    folder = (ROOT / os.path.expanduser(path)).resolve()
-    if not folder.is_dir():
-        what = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise ParameterError(f"The folder {folder} {whose} {what}.")
-    if not os.access(folder, os.R_OK | os.X_OK):
-        raise ParameterError(f"The folder {folder} {whose} may not be read.")
-    return folder
-
-
-def _synthetic(dataset: str, random_state: int) -> ImageSet:
-    X, labels = load_features(dataset, random_state=random_state)
-    names = [f"row-{i:04d}" for i in range(len(X))]
-    return ImageSet(dataset, names, labels, [digest(row) for row in X], _SYNTHETIC_CREDIT, names, draw_tile, features=X)
-
-
-# --- the shipped features ---------------------------------------------------------------------------------------------
-
-
-def _shipped() -> tuple[np.ndarray, dict]:
-    """The features of imagenet-sample, checked, and what is known of them."""
-    data = resources.files("helpers.images") / "data"
-    about = json.loads((data / "imagenet-sample.json").read_text(encoding="utf-8"))
-    content = (data / "imagenet-sample.npy").read_bytes()
-    if hashlib.sha256(content).hexdigest() != about["features_sha256"]:
-        raise ParameterError("The shipped features of imagenet-sample are damaged; install the package again.")
-    return np.load(io.BytesIO(content), allow_pickle=False).astype(np.float32), about
-
-
-def _imagenet_sample(pictures: str | None) -> ImageSet:
-    X, about = _shipped()
-    names = about["names"]
-    if pictures is None:
-        tiles = [name.partition("_")[2].replace("_", " ") for name in names]
-        contents = [digest(row) for row in X]
-        return ImageSet("imagenet-sample", names, None, contents, _IMAGENET_CREDIT, tiles, draw_tile, features=X)
-    folder = _existing_folder(pictures, "of the pictures of imagenet-sample")
-    paths = [folder / f"{name}.jpg" for name in names]
-    missing = [path.name for path in paths if not path.is_file()]
-    if missing:
-        raise ParameterError(
-            f"The folder {folder} lacks {len(missing)} of the 1,000 pictures of imagenet-sample, such as {missing[0]}."
-        )
-    contents = file_digests(paths)
-    # Other photographs than those of the shipped features are embedded like any.
-    own = X if digest(contents) == about["pictures_digest"] else None
-    return ImageSet("imagenet-sample", names, None, contents, _IMAGENET_CREDIT, paths, read_file, features=own)

@@ -1,9 +1,9 @@
-"""Images to features: what a network makes of each image just before it names a class.
+"""Images to features: what a network computes from each image just before it names a class.
 
 Features are stored in chunks of a fixed number of images, each a file of the cache under a key made of the contents of
-its images, the network with its weights, the arithmetic, the code and the libraries' versions. A chunk is written when
-it is done: a run that is stopped goes on with the next chunk, two runs at once write the same files, and a file that is
-damaged is computed again alone.
+its images, the network with its weights, the arithmetic, the code and the libraries' versions. A chunk is written as
+soon as it is done: a run that was stopped goes on with the next chunk, two runs at once write the same files, and of a
+damaged file only its own chunk is computed again.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from ..core.cache import cached, is_cached, remove_leftovers
 from ..core.conventions import ROOT
 from ..core.files import mapped_array
 from ..core.scheduling import check_workers, run_tasks
-from .backbones import LITE0, Backbone, EmbeddingError, backbone_key, find_weights, load_backbone
-from .collection import ChangedImageError, ImageSet
-from .datasets import comes_with
+from .backbones import LITE0, Backbone, backbone_key, find_weights, load_backbone
+from .collection import CollectionError, ImageSet
+from .weights import EmbeddingError
 
 CHUNK_SIZE = 64
-_IN_MEMORY = 2**32  # bytes
+_MAX_BYTES_IN_MEMORY = 2**32
 _DEVICES = ("cpu", "cuda", "mps")
 
 
@@ -55,7 +55,7 @@ class Embeddings:
 
 @dataclass(frozen=True)
 class Chunk:
-    """The features of some images in a row, as stored: `reasons` has an empty text for each that could be read."""
+    """The features of consecutive images, as stored; `reasons` holds an empty text for each that could be read."""
 
     features: np.ndarray
     reasons: list[str]
@@ -75,14 +75,14 @@ def embed_images(
     Parameters
     ----------
     images : ImageSet
-        n images; those of a collection that comes with features are given as they are.
+        n images; a collection that comes with the features asked for is not embedded again.
     backbone : str
         The network; ``efficientnet-lite0`` gives d = 1,280 features, the average over the picture of its last layer
         before the classifier.
     weights : path, optional
         File of the network's weights; by default the shipped ones, or those that its library downloads.
     batch_size : int
-        Images that go through the network at once; it shows in the last digits.
+        Images that go through the network at once; their number shows in the last digits.
     precision : {'float32', 'bfloat16'}
         Arithmetic of the network.
     cache_dir : path
@@ -92,18 +92,29 @@ def embed_images(
     -------
     Embeddings
         An image that cannot be read is left out and listed with its reason. The features of an image do not depend
-        on the other images. Features that are all stored are taken whatever device computed them.
+        on the other images. If all features are stored, they are taken from there, whichever device computed them.
 
     Raises
     ------
     EmbeddingError
         If no image can be read, the network or its weights are not here, or the disk is full.
-    ChangedImageError
-        If a file is changed while it waits for its turn.
+    CollectionError
+        If a file is changed while it waits for its turn, or cannot be fetched from its address.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from helpers.images.datasets import load_images
+    >>> from helpers.images.embeddings import embed_images
+    >>> images = load_images("digits", n_images=20)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     embeddings = embed_images(images, backbone="pixels", cache_dir=folder)
+    >>> embeddings.features.shape, embeddings.skipped
+    ((20, 1024), [])
     """
     if len(images) == 0:
         raise EmbeddingError("There are no images to embed.")
-    if comes_with(images, backbone, weights, precision):
+    if images.comes_with(backbone, weights, precision):
         return Embeddings(images.features, np.arange(len(images)), [])
     key = {"network": backbone_key(backbone, weights), "batch_size": batch_size, "precision": precision}
     # Whole paths, since a worker's repository may be elsewhere.
@@ -114,7 +125,8 @@ def embed_images(
     def calls(device: str) -> list[dict[str, Any]]:
         return [chunk_call(chunk, backbone, weights, {**key, "device": device}, cache_dir) for chunk in chunks]
 
-    # What is stored whole is taken, wherever it was computed: that PyTorch need not be loaded saves a chapter seconds.
+    # If all chunks of one device are stored, PyTorch need not be loaded to find out which device is here, which saves
+    # a chapter seconds.
     for stored in map(calls, _DEVICES):
         if all(is_cached(embed_chunk, **call) for call in stored):
             return _collect(images, stored, cache_dir)
@@ -129,7 +141,7 @@ def embed_images(
 def chunk_call(
     images: ImageSet, backbone: str, weights: str | None, key: dict[str, Any], cache_dir: str
 ) -> dict[str, Any]:
-    """The arguments with which `cached` computes a chunk, or finds it; they can be pickled and sent elsewhere."""
+    """Collect the arguments with which `cached` computes a chunk, or finds it; they can be pickled and sent."""
     return {
         "contents": images.contents,
         "key": key,
@@ -141,7 +153,7 @@ def chunk_call(
 def embed_chunk(
     contents: list[str], key: dict[str, Any], images: ImageSet, backbone: str, weights: str | None
 ) -> Chunk:
-    """Compute the features of a few images; `contents` and `key` say what they depend on."""
+    """Compute the features of the images of a chunk; `contents` and `key` hold all that they depend on."""
     with _LOADING:
         network = _loaded(backbone, weights, **key)
     size = key["batch_size"]
@@ -155,7 +167,7 @@ def embed_chunk(
 
 
 def _embed_batch(network: Backbone, images: ImageSet, batch: range, key: dict[str, Any]) -> Chunk:
-    """Features of a batch that is always full: so the others in it, or their lack, show in no digit of an image."""
+    """Compute the features of a batch, filled up with zeros: so no digit shows how many others are in it."""
     import torch
 
     tensors, reasons = {}, []
@@ -163,7 +175,7 @@ def _embed_batch(network: Backbone, images: ImageSet, batch: range, key: dict[st
         try:
             tensors[row] = network.prepare(images.open(i))
             reasons.append("")
-        except ChangedImageError:
+        except CollectionError:
             raise
         except Exception as error:  # decoders raise almost anything at a damaged file
             reasons.append(_reason(error))
@@ -184,12 +196,12 @@ _LOADING = Lock()
 
 @lru_cache(maxsize=1)
 def _loaded(backbone: str, weights: str | None, network: str, batch_size: int, precision: str, device: str) -> Backbone:
-    """A network, loaded once in a process."""
+    """Load a network, once in a process."""
     return load_backbone(backbone, weights).ready(batch_size, precision, device)
 
 
 def _device() -> str:
-    """Where networks run: on a GPU where there is one."""
+    """Name the device on which networks run: a GPU where there is one."""
     import torch
 
     if torch.cuda.is_available():
@@ -198,7 +210,10 @@ def _device() -> str:
 
 
 def _reason(error: Exception) -> str:
-    # Without the path or the object that decoders add: the name stands beside the reason, and folders are private.
+    """Say why an image could not be read, without the path or the object that decoders add to it.
+
+    The name of the image stands beside the reason, and folders are private.
+    """
     text = re.sub(r"\s*:?\s*('.*'|<.*>)$", "", getattr(error, "strerror", None) or str(error), flags=re.DOTALL)
     return " ".join(text.split()) or type(error).__name__
 
@@ -225,7 +240,7 @@ def _compute_missing(calls: list[dict[str, Any]], cache_dir: str) -> None:
 
 @contextmanager
 def _full_disk(cache_dir: str) -> Iterator[None]:
-    """Say in one sentence that the disk is full."""
+    """Turn the system's error at a full disk into one sentence."""
     try:
         yield
     except OSError as error:
@@ -238,12 +253,12 @@ def _full_disk(cache_dir: str) -> Iterator[None]:
 
 
 def _network(backbone: str, weights: str | None) -> dict[str, str]:
-    """What the workers of a cluster must agree on."""
+    """Name what the workers of a cluster must agree on."""
     return {f"the weights of {backbone}": backbone_key(backbone, weights), "the device": _device()}
 
 
 def _compute_one(call: dict[str, Any]) -> int:
-    """A task: compute a chunk into the cache and forget it, so that what is held in memory or sent does not grow."""
+    """Compute one chunk into the cache and return its number of images: features are neither held nor sent."""
     import torch
 
     torch.set_num_threads(1)  # it is so already, except on a cluster's worker
@@ -252,7 +267,7 @@ def _compute_one(call: dict[str, Any]) -> int:
 
 @contextmanager
 def _one_thread_a_batch() -> Iterator[None]:
-    """Batches in parallel, each on one thread: within a batch the number of threads shows in the last digits."""
+    """Run batches in parallel on one thread each: the threads within a batch would show in the last digits."""
     import torch
 
     n_threads = torch.get_num_threads()
@@ -270,7 +285,7 @@ def _collect(images: ImageSet, calls: list[dict[str, Any]], cache_dir: str) -> E
     for call in calls:
         chunk = cached(embed_chunk, **call)
         if chunk.features.size and not features.size:
-            features = _room(len(images), chunk.features.shape[1], cache_dir)
+            features = _empty_features(len(images), chunk.features.shape[1], cache_dir)
         start = len(kept) + len(skipped)
         good = [start + row for row, reason in enumerate(chunk.reasons) if not reason]
         features[len(kept) : len(kept) + len(good)] = chunk.features[: len(good)]
@@ -282,9 +297,9 @@ def _collect(images: ImageSet, calls: list[dict[str, Any]], cache_dir: str) -> E
     return Embeddings(features[: len(kept)], np.array(kept, dtype=np.int64), skipped)
 
 
-def _room(n: int, d: int, cache_dir: str) -> np.ndarray:
-    """Where features are put: in memory, or in a file where they might not fit into it."""
-    if n * d * np.dtype(np.float32).itemsize <= _IN_MEMORY:
+def _empty_features(n: int, d: int, cache_dir: str) -> np.ndarray:
+    """Allocate an array for features: in memory, or in a file where they might not fit into it."""
+    if n * d * np.dtype(np.float32).itemsize <= _MAX_BYTES_IN_MEMORY:
         return np.empty((n, d), dtype=np.float32)
     with _full_disk(cache_dir):
         return mapped_array((n, d), cache_dir)

@@ -15,7 +15,7 @@ _NOTHING = ("none", [], "")
 
 
 def can_fuse() -> bool:
-    """Whether this PyTorch has the operators."""
+    """Tell whether this PyTorch has the operators."""
     import torch
 
     names = ("_convolution_pointwise", "_reorder_convolution_weight")
@@ -30,12 +30,12 @@ def fuse_efficientnet(model: torch.nn.Module, example: torch.Tensor) -> torch.nn
     model : torch.nn.Module
         An EfficientNet of timm, whose normalisations carry their activations.
     example : tensor, shape (batch, 3, height, width)
-        A batch of the size, and of the type, in which the network shall compute.
+        A batch of the size and of the type in which the network is to compute.
 
     Returns
     -------
     torch.nn.Module
-        The same network; it computes the same up to rounding.
+        The same object; its features are the same up to rounding.
     """
     import torch
     from torch.nn.utils.fusion import fuse_conv_bn_eval
@@ -55,7 +55,7 @@ def fuse_efficientnet(model: torch.nn.Module, example: torch.Tensor) -> torch.nn
 
 
 def _input_shapes(model: torch.nn.Module, example: torch.Tensor) -> dict[torch.nn.Module, torch.Size]:
-    """The shape of what each convolution sees."""
+    """Find the shape of the input of each convolution."""
     import torch
 
     shapes: dict[torch.nn.Module, torch.Size] = {}
@@ -71,7 +71,7 @@ def _input_shapes(model: torch.nn.Module, example: torch.Tensor) -> dict[torch.n
 def _fused(
     conv: torch.nn.Conv2d, activation: torch.nn.Module, shape: torch.Size, dtype: torch.dtype
 ) -> torch.nn.Module:
-    """A convolution and what follows it, with its weights laid out for inputs of a shape."""
+    """Join a convolution with the activation after it, its weights laid out for inputs of a shape."""
     import torch
     from timm.layers import Conv2dSame, pad_same
 

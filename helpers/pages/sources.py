@@ -6,7 +6,7 @@ import ast
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.conventions import ROOT, nearest_name
+from ..core.conventions import ROOT, did_you_mean
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def _check_parameter(path: Path, line: str) -> str:
         raise NotebookError(f"{form} must have the form `name: type = value  # meaning`.") from None
     if name not in Parameters.model_fields:
         known = list(Parameters.model_fields)
-        raise NotebookError(f"{form} names no parameter{nearest_name(name, known)} known are {', '.join(known)}.")
+        raise NotebookError(f"{form} names no parameter{did_you_mean(name, known)}; known are {', '.join(known)}.")
     field = Parameters.model_fields[name]
     annotation = _annotation(name)
     if ast.unparse(statement.annotation).strip("'\"") != annotation:

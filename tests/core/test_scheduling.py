@@ -137,13 +137,11 @@ def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_pat
         Image.new("RGB", (40, 40), (80 * i, 0, 0)).save(tmp_path / f"{i}.png")
     addresses = [f"file://{tmp_path}/{i}.png" for i in range(3)]
     options = {"backbone": "pixels", "cache_dir": tmp_path / "cache"}
-    images = _files("addresses", ["0", "1", "2"], addresses)
+    images = _files(["0", "1", "2"], addresses)
     here = embed_images(images, **options | {"cache_dir": tmp_path / "here"})
     monkeypatch.setattr(helpers.images, "_file_digest", lambda path: pytest.fail("read in the notebook's process"))
     monkeypatch.setattr(helpers.images, "_read", lambda path: pytest.fail("read in the notebook's process"))
-    there, features = on_cluster(
-        lambda: (_files("addresses", ["0", "1", "2"], addresses), embed_images(images, **options))
-    )
+    there, features = on_cluster(lambda: (_files(["0", "1", "2"], addresses), embed_images(images, **options)))
     assert there.fingerprint == images.fingerprint and features.features.tobytes() == here.features.tobytes()
 
 

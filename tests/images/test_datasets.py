@@ -8,6 +8,7 @@ import pickle
 import re
 import sys
 import tarfile
+import types
 import urllib.error
 import urllib.request
 
@@ -22,9 +23,12 @@ from sklearn.metrics import adjusted_rand_score
 from helpers.clustering.silhouette import silhouette_samples
 from helpers.clustering.sweep import sweep_kmeans
 from helpers.core.conventions import ROOT, ParameterError
-from helpers.images import torchvision_sets
-from helpers.images.collection import ChangedImageError
+from helpers.core.fingerprints import import_closure
+from helpers.images import registry
+from helpers.images.collection import ChangedImageError, FetchError, ImageSet, read_pixels
 from helpers.images.datasets import load_features, load_images
+from helpers.images.registry import dataset_forms, dataset_kinds, register_dataset
+from helpers.parameters import parameter_table
 
 
 def picture(path, color="red", **options):
@@ -346,7 +350,7 @@ def test_damaged_shipped_features_are_refused(tmp_path, monkeypatch):
 
     from helpers.images import datasets
 
-    shutil.copytree(ROOT / "helpers" / "data", tmp_path / "data")
+    shutil.copytree(ROOT / "helpers" / "images" / "data", tmp_path / "data")
     content = bytearray((tmp_path / "data" / "imagenet-sample.npy").read_bytes())
     content[5000] ^= 1
     (tmp_path / "data" / "imagenet-sample.npy").write_bytes(content)
@@ -455,15 +459,92 @@ def test_fashion_mnist_is_read_where_it_is(tmp_path):
     np.testing.assert_array_equal(np.asarray(images.open(1))[..., 0], pixels[1])
 
 
-def test_no_archive_writes_outside_of_its_folder(tmp_path):
-    (tmp_path / "a").write_text("x")
-    with tarfile.open(tmp_path / "evil.tar", "w") as archive:
-        archive.add(tmp_path / "a", arcname="../escaped")
-    inside = tmp_path / "inside"
-    inside.mkdir()
-    with torchvision_sets._extracting_inside(), pytest.raises(tarfile.OutsideDestinationError):
-        torchvision.datasets.utils.extract_archive(str(tmp_path / "evil.tar"), str(inside))
+def deliver(monkeypatch, **files):
+    """Let a download of torchvision's deliver an archive of these files, by name."""
+
+    def download_url(url, root, md5=None):
+        assert md5
+        os.makedirs(root, exist_ok=True)
+        with tarfile.open(f"{root}/{url.rpartition('/')[2]}", "w:gz") as archive:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", download_url)
+
+
+@pytest.mark.parametrize("name", ["CIFAR10", "STL10", "Imagenette"])
+def test_no_archive_writes_outside_of_its_folder(tmp_path, monkeypatch, name):
+    deliver(monkeypatch, **{"../escaped": b"x"})
+    with pytest.raises(ParameterError, match="'../escaped' would be extracted to .*, which is outside the destination"):
+        load_images(f"torchvision:{name}", pictures=str(tmp_path / "inside"))
     assert not (tmp_path / "escaped").exists()
+
+
+def test_a_downloaded_archive_is_opened(tmp_path, monkeypatch):
+    photograph = io.BytesIO()
+    Image.new("RGB", (8, 6), "red").save(photograph, "jpeg")
+    names = [f"imagenette2/val/{wnid}/{wnid}_1.JPEG" for wnid in ("n01440764", "n03888257")]
+    deliver(monkeypatch, **dict.fromkeys(names, photograph.getvalue()))
+    first = load_images("torchvision:Imagenette", pictures=str(tmp_path))
+    assert first.labels.tolist() == ["tench", "parachute"] and first.open(1).size == (8, 6)
+    monkeypatch.setattr(torchvision.datasets.utils, "download_url", lambda *args, **kwargs: pytest.fail("again"))
+    assert load_images("torchvision:Imagenette", pictures=str(tmp_path)).fingerprint == first.fingerprint
+
+
+# --- the registry -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stripes(monkeypatch):
+    """A data set that is registered for the time of a test."""
+    monkeypatch.setattr(registry, "_KINDS", dict(registry._KINDS))
+
+    @register_dataset("stripes:", credit="Stripes, by this test", placeholder="WIDTH")
+    def _load(*, argument, **_):
+        pixels = np.zeros((3, 12, 12), dtype=np.uint8)
+        pixels[:, :: int(argument)] = 255
+        return ImageSet(["a", "b", "c"], None, ["0", "1", "2"], pixels, read_pixels)
+
+
+def test_a_registered_data_set_is_opened_and_named_in_messages(stripes):
+    images = load_images("stripes:3", n_images=2)
+    assert (images.dataset, images.credit, len(images)) == ("stripes:3", "Stripes, by this test", 2)
+    assert np.asarray(images.open(0))[:4, 0, 0].tolist() == [255, 0, 0, 255]
+    with pytest.raises(
+        ParameterError, match=r"did you mean 'stripes:'\?\); allowed are .*, stripes:WIDTH, torchvision:"
+    ):
+        load_images("stripe:3")
+    with pytest.raises(
+        ParameterError, match="pictures = '/a' is for imagenet-sample and torchvision:NAME, not 'stripes"
+    ):
+        load_images("stripes:3", pictures="/a")
+
+
+def test_table_of_parameters_and_page_about_data_name_every_kind():
+    (row,) = (line for line in parameter_table().splitlines() if line.startswith("| `dataset`"))
+    assert len(dataset_forms()) >= 6 and all(f"`{form}`" in row for form in dataset_forms())
+    page = (ROOT / "book" / "your_images.md").read_text(encoding="utf-8")
+    for kind in dataset_kinds():
+        if not kind.placeholder:
+            assert f"`{kind.name}`" in page or f"`{kind.name.partition(':')[2]}`" in page, kind.name
+
+
+@pytest.mark.parametrize("dataset", [kind.name for kind in dataset_kinds() if not kind.needs_network])
+def test_features_are_stored_under_the_source_that_reads_the_pictures(dataset, tmp_path):
+    if dataset == "folder:":
+        picture(tmp_path / "1.png")
+        dataset = f"folder:{tmp_path}"
+    assert load_images(dataset).read.__module__ in import_closure("helpers.images.embeddings")
+
+
+def test_readers_of_downloaded_pictures_are_followed_too():
+    from helpers.images import torchvision_sets
+
+    readers = {value for name, value in vars(torchvision_sets).items() if name.startswith("read_")}
+    assert readers and all(isinstance(reader, types.FunctionType) for reader in readers)
+    assert {reader.__module__ for reader in readers} <= set(import_closure("helpers.images.embeddings"))
 
 
 # --- what has changed, what cannot be read ----------------------------------------------------------------------------
@@ -559,7 +640,7 @@ def test_a_file_system_that_stumbles_is_not_the_fault_of_the_image(bucket, monke
 
     images = load_images(f"folder:{bucket}")
     monkeypatch.setattr(type(fsspec.filesystem("memory")), "cat_file", stumble)
-    with pytest.raises(ChangedImageError, match=r"^The image 1.png cannot be fetched: RuntimeError; try again"):
+    with pytest.raises(FetchError, match=r"^The image 1.png cannot be fetched: RuntimeError; try again"):
         images.open(images.names.index("b/1.png"))
     with pytest.raises(ParameterError, match=r"^The image \S+ cannot be fetched: RuntimeError; try again"):
         load_images(f"folder:{bucket}")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.dummy import DummyProcess
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from PIL import Image
 
 from helpers.core.cache import cached
 from helpers.core.conventions import ROOT, ParameterError
+from helpers.core.fingerprints import import_closure
 from helpers.images import backbones, embeddings
-from helpers.images.backbones import EmbeddingError, load_backbone
-from helpers.images.collection import ChangedImageError
+from helpers.images.backbones import load_backbone
+from helpers.images.collection import ChangedImageError, FetchError, read_pixels
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import CHUNK_SIZE, embed_images
+from helpers.images.weights import EmbeddingError
 from helpers.parameters import Parameters
 from helpers.study import Study
 
@@ -53,7 +56,7 @@ def forget_networks():
 
 
 def write_pictures(folder, n, start=0):
-    """Small pictures in a folder, no two alike."""
+    """Write small pictures into a folder, no two alike."""
     folder.mkdir(exist_ok=True)
     for i in range(start, start + n):
         Image.new("RGB", (9, 9), (i % 256, i // 256, 77)).save(folder / f"{i:05d}.png")
@@ -61,7 +64,7 @@ def write_pictures(folder, n, start=0):
 
 
 def same(first, second):
-    """Whether two results are equal bit for bit."""
+    """Tell whether two results are equal bit for bit."""
     return (
         first.features.tobytes() == second.features.tobytes()
         and first.kept.tolist() == second.kept.tolist()
@@ -120,8 +123,8 @@ images = load_images("solar-cells", n_images=20)
 print(len(embed_images(images, cache_dir=sys.argv[1]).features), "torch" in sys.modules)
 """
     command = [sys.executable, "-c", program, stored]
-    said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert said.split() == [str(len(computed.features)), "False"]
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert output.split() == [str(len(computed.features)), "False"]
 
 
 def test_no_images_at_all_are_an_error(images, tmp_path):
@@ -191,7 +194,7 @@ def chunk_files(folder):
 
 
 def computed_chunks(monkeypatch, images, **options):
-    """How many chunks are computed and not found in the store."""
+    """Count the chunks that are computed and not found in the store."""
     calls = []
 
     def count(*args, **kwargs):
@@ -238,6 +241,24 @@ def test_an_image_that_changes_while_it_waits_is_not_believed(pictures, tmp_path
         embed_images(images, backbone="pixels", cache_dir=tmp_path / "cache")
 
 
+def test_an_image_that_cannot_be_fetched_ends_the_run(tmp_path):
+    def fail(pixels, content):
+        raise FetchError("The image digit-0001 cannot be fetched: TimeoutError; try again later.")
+
+    digits = replace(load_images("digits", n_images=3), read=fail)
+    with pytest.raises(FetchError, match="cannot be fetched"):
+        embed_images(digits, backbone="pixels", cache_dir=tmp_path)
+    assert not chunk_files(tmp_path)
+    assert len(embed_images(replace(digits, read=read_pixels), backbone="pixels", cache_dir=tmp_path).kept) == 3
+
+
+def test_how_a_collection_is_found_is_in_no_key_of_features():
+    followed = import_closure("helpers.images.embeddings")
+    beside = ("datasets", "torchvision_sets", "registry", "files")
+    assert "helpers.images.collection" in followed
+    assert not {f"helpers.images.{name}" for name in beside} & set(followed) and "helpers.parameters" not in followed
+
+
 @pytest.mark.parametrize("other", [{"precision": "bfloat16"}, {"batch_size": 3}, {"backbone": "pixels"}], ids=str)
 def test_other_options_are_computed_again(images, tmp_path, other):
     for options in ({}, other, {}, other):
@@ -246,16 +267,16 @@ def test_other_options_are_computed_again(images, tmp_path, other):
 
 
 def test_other_weights_are_computed_again(images, tmp_path):
-    few = images.take([0])
+    one_image = images.take([0])
     state = torch.load(load_weights(), weights_only=True)
     first = tmp_path / "first.pth"
     torch.save(state, first)
     name = list(state)[-3]
-    results = [embed_images(few, weights=str(first), cache_dir=tmp_path)]
+    embed_images(one_image, weights=str(first), cache_dir=tmp_path)
     state[name] = state[name] + 1
     torch.save(state, first)
     embeddings._loaded.cache_clear()
-    results.append(embed_images(few, weights=str(first), cache_dir=tmp_path))
+    embed_images(one_image, weights=str(first), cache_dir=tmp_path)
     assert len(chunk_files(tmp_path)) == 2
 
 
@@ -304,7 +325,7 @@ def test_killed_at_any_moment_it_goes_on_to_the_same_bits(tmp_path):
         assert after[path.name].read_bytes() == path.read_bytes()
 
 
-def test_what_the_killed_leave_is_removed_when_it_is_old(pictures, tmp_path):
+def test_an_old_part_that_a_killed_process_left_is_removed(pictures, tmp_path):
     folder = tmp_path / "cache" / "embed_chunk"
     folder.mkdir(parents=True)
     for name, age in ((".old.npz.part", 7200), (".new.npz.part", 0)):
@@ -360,7 +381,7 @@ def test_every_byte_of_a_chunk_counts(tmp_path, monkeypatch):
 
 
 def network_key(images, cache_dir, monkeypatch):
-    """The key under which the chunks of `images` are stored."""
+    """Find the key under which the chunks of `images` are stored."""
     keys = []
 
     def note(chunk, backbone, weights, key, cache_dir):
@@ -375,7 +396,7 @@ def network_key(images, cache_dir, monkeypatch):
 
 
 def wait_for_threads():
-    """Until no thread of joblib's is still at a chunk that it began before another one failed."""
+    """Wait until no thread of joblib's is still at a chunk that it began before another one failed."""
     for _ in range(600):
         if not any(isinstance(thread, DummyProcess) for thread in threading.enumerate()):
             return
@@ -386,11 +407,11 @@ def wait_for_threads():
 def test_full_disk_is_one_sentence_and_the_next_run_goes_on(pictures, tmp_path, monkeypatch):
     images, options = load_images(f"folder:{pictures}"), {"backbone": "pixels", "cache_dir": tmp_path / "cache"}
     whole = embed_images(images, backbone="pixels", cache_dir=tmp_path / "whole")
-    room = [2]
+    n_writes_left = [2]
 
     def fsync(number):
-        room[0] -= 1
-        if room[0] < 0:
+        n_writes_left[0] -= 1
+        if n_writes_left[0] < 0:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
@@ -464,7 +485,7 @@ def test_collections_that_come_as_features_are_studies_like_any(dataset, tmp_pat
 
 
 def accuracy(features, classes):
-    """Share of images whose class the network's own classifier names."""
+    """Compute the share of images whose class the network's own classifier names."""
     classifier = load_backbone("efficientnet-lite0").model.get_classifier()
     with torch.inference_mode():
         named = classifier(torch.from_numpy(features)).argmax(dim=1).numpy()
@@ -490,8 +511,8 @@ def test_rebuilding_gives_the_shipped_features_and_other_preprocessing_does_not(
     np.testing.assert_allclose(shipped.features[every_fifth], own, rtol=2**-10, atol=1e-3)
     assert accuracy(own, every_fifth) >= 0.85
 
-    monkeypatch.setattr(backbones, "LITE0_MEAN", torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1))
-    monkeypatch.setattr(backbones, "LITE0_DEVIATION", torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1))
+    monkeypatch.setattr(backbones, "LITE_MEAN", torch.tensor([0.485, 0.456, 0.406]).reshape(3, 1, 1))
+    monkeypatch.setattr(backbones, "LITE_DEVIATION", torch.tensor([0.229, 0.224, 0.225]).reshape(3, 1, 1))
     embeddings._loaded.cache_clear()
     usual = embed_images(images, cache_dir=tmp_path / "usual").features
     assert accuracy(usual, every_fifth) < accuracy(own, every_fifth) - 0.03
@@ -513,7 +534,7 @@ def test_knows_a_flower_wherever_it_runs():
 
 
 def test_features_larger_than_memory_are_mapped_from_a_file(images, computed, stored, monkeypatch):
-    monkeypatch.setattr(embeddings, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(embeddings, "_MAX_BYTES_IN_MEMORY", 1000)
     mapped = embed_images(images, cache_dir=stored)
     assert isinstance(mapped.features, np.memmap) and same(mapped, computed)
     assert not list(Path(stored).glob("array-*"))
@@ -523,7 +544,7 @@ def test_a_disk_without_room_for_them_is_one_sentence(images, computed, stored, 
     def posix_fallocate(*args):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(embeddings, "_IN_MEMORY", 1000)
+    monkeypatch.setattr(embeddings, "_MAX_BYTES_IN_MEMORY", 1000)
     monkeypatch.setattr(os, "posix_fallocate", posix_fallocate)
     with pytest.raises(EmbeddingError, match="is full; what was embedded is kept"):
         embed_images(images, cache_dir=stored)
