@@ -10,7 +10,6 @@ from pathlib import Path
 
 import fsspec
 from PIL import Image
-from tqdm import tqdm
 
 from ..core.scheduling import run_tasks
 from .collection import ChangedImageError
@@ -82,12 +81,9 @@ def file_digests(paths: Sequence[Path | str]) -> list[str]:
     The workers of a cluster read them, if there is one.
     """
     parts = [(paths[start : start + _FILES_A_TASK],) for start in range(0, len(paths), _FILES_A_TASK)]
-    found: list[str] = []
-    with tqdm(total=len(paths), desc="reading", unit="image", delay=2) as bar:
-        for contents in run_tasks(_file_digests, parts):
-            found += contents
-            bar.update(len(contents))
-    return found
+    sizes = [len(part) for (part,) in parts]
+    runs = run_tasks(_file_digests, parts, desc="reading", unit="image", sizes=sizes)
+    return [content for contents in runs for content in contents]
 
 
 def _file_digests(paths: Sequence[Path | str]) -> list[str]:

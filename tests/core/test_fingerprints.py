@@ -79,7 +79,7 @@ def test_a_module_that_is_not_of_the_package_has_no_digest(module):
 
 # --- against what is loaded -------------------------------------------------------------------------------------------
 
-# Imports once the libraries that modules import at their top; then a child for each module says which of the helpers an import has brought.
+# Imports once the libraries that modules import at their top; then a child for each module says which helpers it loads.
 LOAD = """
 import ast, importlib, json, os, sys
 from contextlib import suppress
