@@ -17,7 +17,7 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances_chunked
 from sklearn.utils import check_array
 from tqdm import tqdm
 
-from ..clustering.silhouette import silhouette_samples, silhouette_table
+from ..clustering.silhouette import silhouette_estimate, silhouette_samples, silhouette_table
 from ..clustering.sweep import sweep_kmeans
 from ..core.scheduling import one_thread, run_tasks
 
@@ -25,6 +25,13 @@ GAP_REFERENCES = ("pca", "uniform")
 NULL_KINDS = ("uniform", "gaussian", "elliptical")
 # What of the silhouettes is held against the nulls; columns of `silhouette_table`.
 NULL_MEASURES = ("score", "macro", "positive")
+# The silhouettes of a reference with more samples than this are estimated from some rows. For 20,000 samples of 1,280
+# features and 15 labelings that takes 1.2 s of one core where exact ones took 8.2 s, and the k-means before it 4 to 6 s.
+# No score or macro was off by more than 0.001 there, at a standard error of 0.0013; for 5,000 samples of 300 features
+# (9 references, 15 labelings) score and macro were off by 0.0005 in the root mean square and by 0.0017 at most, and the
+# share of positive samples by 0.008 and 0.025.
+_N_EXACT = 4000
+_N_ROWS = 1000
 # MiB of distances held at once by the ceiling.
 _CHUNK_MIB = 128
 
@@ -278,7 +285,8 @@ def null_silhouettes(
     statistic); ``gaussian`` with their covariance; and ``elliptical``, which is that Gaussian with each row scaled,
     so that the norms vary as those of the features do where these vary more than the Gaussian's: one cloud with heavy
     tails. Each goes through what the features go through: the first principal components are clustered, and the
-    silhouettes are measured between whole rows.
+    silhouettes are measured between whole rows: exactly up to 4,000 samples, and beyond from 1,000 rows of each
+    reference (see `silhouette_estimate`).
 
     Parameters
     ----------
@@ -333,7 +341,21 @@ def _null_table(
     labels = sweep_kmeans(points[:, :n_components], ks, n_init=n_init, random_state=random_state).labels
     if metric == "cosine":  # which alone sees where the origin is
         points = points + cloud.mean
-    return silhouette_table(silhouette_samples(points, labels, metric=metric), labels)
+    return _measures(points, labels, metric, random_state)
+
+
+def _measures(points: np.ndarray, labels: np.ndarray, metric: str, random_state: int) -> pd.DataFrame:
+    """Calculate the measures of m labelings, exactly for few samples and from a sample of rows for many."""
+    if len(points) <= _N_EXACT:
+        return silhouette_table(silhouette_samples(points, labels, metric=metric), labels)
+    estimates = silhouette_estimate(points, labels, n_rows=_N_ROWS, metric=metric, random_state=random_state)
+    return pd.DataFrame(
+        {
+            "score": [estimate.mean for estimate in estimates],
+            "macro": [estimate.cluster_means.mean() for estimate in estimates],
+            "positive": [estimate.positive for estimate in estimates],
+        }
+    )
 
 
 # --- the same data once more ------------------------------------------------------------------------------------------
