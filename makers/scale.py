@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from benchmarks.silhouettes import K_VALUES, points_and_labels
 from benchmarks.timing import describe_blas, median_seconds, show
 from helpers.clustering.distances import _blocks
 from helpers.clustering.silhouette import SilhouetteEstimate, silhouette_estimate, silhouette_samples
@@ -33,8 +34,6 @@ from helpers.core.fingerprints import library_versions
 from helpers.core.scheduling import local_cluster, use_scheduler
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import embed_images
-
-from benchmarks.silhouettes import K_VALUES, points_and_labels
 
 RESULTS = ROOT / "book" / "data" / "scale.json"
 D, N_LABELINGS, N_CLUSTERS, N_ROWS = 50, len(K_VALUES), sum(K_VALUES), 1000

@@ -17,7 +17,7 @@ and its sums, so its memory is bounded by the block, and what it reads of the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations_with_replacement
@@ -28,8 +28,6 @@ import scipy.sparse
 from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
-from threadpoolctl import ThreadpoolController
-from tqdm import tqdm
 
 from ..core.scheduling import run_tasks
 from .reduction import mean_and_scale
@@ -48,8 +46,7 @@ _NEAR = {np.float32: 0.25, np.float64: 1e-8}
 # Near pairs are computed one by one up to this share of a tile; beyond it all rows and columns that have some are.
 _FEW = 0.005
 _ROOT = np.sqrt(2.0)
-# Numpy's and scipy's: looked up once, since that takes longer than a small silhouette.
-_BLAS = ThreadpoolController()
+_BAR = "distances"  # label of the progress bar
 
 
 @dataclass(frozen=True)
@@ -129,16 +126,6 @@ def _parts(n: int, size: int) -> list[slice]:
 
 def _indices(part: slice | np.ndarray) -> np.ndarray:
     return np.arange(part.start, part.stop) if isinstance(part, slice) else part
-
-
-def _results(task: Callable, shared: tuple, arguments: list[tuple]) -> Iterator:
-    """What a task gives for what tasks share and each of some arguments, in their order."""
-    with _BLAS.limit(limits=1, user_api="blas"):
-        if len(arguments) == 1:
-            yield task(*shared, *arguments[0])
-        else:
-            runs = run_tasks(task, arguments, shared=shared)
-            yield from tqdm(runs, total=len(arguments), desc="distances", delay=2, unit="task")
 
 
 # --- Euclidean, in tiles ----------------------------------------------------------------------------------------------
@@ -226,13 +213,15 @@ def _euclidean_sums(X: np.ndarray, clusterings: list[Clustering], rows: np.ndarr
     sums = np.zeros((n_clusters, len(X) if rows is None else len(rows)))
     if rows is None:
         pairs = list(combinations_with_replacement(blocks, 2))
-        for pair, sums_of_blocks in zip(pairs, _results(_pair_sums, (points, cells), pairs)):
+        runs = run_tasks(_pair_sums, pairs, shared=(points, cells), desc=_BAR)
+        for sums_of_blocks, pair in zip(runs, pairs):
             for block, block_sums in zip(pair, sums_of_blocks):
                 sums[:, block[0].start : block[-1].stop] += block_sums
     else:
         parts = [(part, block) for part in _parts(len(rows), TILE) for block in blocks]
         tasks = [(rows[part], block) for part, block in parts]
-        for (part, _), part_sums in zip(parts, _results(_target_sums, (points, cells), tasks)):
+        runs = run_tasks(_target_sums, tasks, shared=(points, cells), desc=_BAR)
+        for part_sums, (part, _) in zip(runs, parts):
             sums[:, part] += part_sums
     sums *= points.scale
     return sums.T
@@ -343,10 +332,12 @@ def _squared_sums(
     if points is None:
         points = partial(_centred, X, X.mean(axis=0, dtype=np.float64))
     parts = [(part,) for part in _parts(len(X), _ROWS)]
-    centers = sum(_results(_center_sums, (points, columns, len(sizes)), parts)) / sizes[:, np.newaxis]
+    centers = sum(run_tasks(_center_sums, parts, shared=(points, columns, len(sizes)), desc=_BAR))
+    centers /= sizes[:, np.newaxis]
     sums = np.empty((len(X) if rows is None else len(rows), len(sizes)))
     scatter = np.zeros(len(sizes))
-    for (part,), (squared, own) in zip(parts, _results(_center_distances, (points, columns, centers), parts)):
+    runs = run_tasks(_center_distances, parts, shared=(points, columns, centers), desc=_BAR)
+    for (squared, own), (part,) in zip(runs, parts):
         scatter += own
         if rows is None:
             sums[part] = squared
@@ -406,7 +397,7 @@ def _given_sums(distances, columns: np.ndarray, n_clusters: int, rows: np.ndarra
     members = _members(columns, n_clusters).T.tocsr()
     wanted = np.arange(distances.shape[0]) if rows is None else rows
     parts = [(wanted[part],) for part in _parts(len(wanted), TILE)]
-    return np.vstack(list(_results(_row_sums, (distances, members), parts)))
+    return np.vstack(list(run_tasks(_row_sums, parts, shared=(distances, members), desc=_BAR)))
 
 
 def _row_sums(distances, members: scipy.sparse.csr_array, rows: np.ndarray) -> np.ndarray:

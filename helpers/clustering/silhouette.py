@@ -54,6 +54,8 @@ class SilhouetteEstimate:
         The mean of each cluster, in the order of the sorted labels.
     cluster_errors : ndarray of float64, shape (k,)
         Their standard errors.
+    positive : float
+        The share of samples with a positive silhouette.
     rows : ndarray of int
         The rows that were drawn.
     """
@@ -62,6 +64,7 @@ class SilhouetteEstimate:
     standard_error: float
     cluster_means: np.ndarray
     cluster_errors: np.ndarray
+    positive: float
     rows: np.ndarray
 
 
@@ -195,6 +198,7 @@ def _stratified_estimate(silhouette: np.ndarray, clustering: Clustering, rows: n
         standard_error=float(np.sqrt(((shares * errors) ** 2).sum())),
         cluster_means=means,
         cluster_errors=errors,
+        positive=float(shares @ (np.bincount(codes, silhouette > 0) / drawn)),
         rows=rows,
     )
 

@@ -28,10 +28,9 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
 from sklearn.utils import check_array, gen_batches
 from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
-from ..core.scheduling import run_tasks
+from ..core.scheduling import one_thread, run_tasks
 from .reduction import mean_and_scale
 
 _N_COMPONENTS = 64  # on which restarts are compared
@@ -41,9 +40,6 @@ _N_ROUNDS = 2  # in which each k learns from the k before it and the k after it
 _BATCH = 2048  # rows whose distances to all centres are held at once
 _VALUES = 2**22  # of some rows that are added up at once
 _N_PASSES = 3  # over points that are read in batches; seven more were seen to lower inertia by about 1 %
-
-# OpenMP's and BLAS's: looked up once, since that takes longer than a small k-means.
-_THREADS = ThreadpoolController()
 
 _Start = tuple[np.ndarray, float]  # labels and their inertia on the leading components
 _Fit = tuple[np.ndarray, float, np.ndarray]  # labels, inertia and centres on all features
@@ -120,7 +116,7 @@ def sweep_kmeans(
     points = _standardize(X)
     # One thread a fit: the order in which threads add up would show in the last digits, and from there in labels.
     # Warnings are silenced here and not in the fits, whose threads share one list of filters.
-    with _THREADS.limit(limits=1), warnings.catch_warnings():
+    with one_thread(__name__), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of equal centres, which `_finish` tells apart
         find = _sweep if algorithm == "lloyd" else _by_batches
         fits = find(points, sorted(set(ks)), n_init, random_state, n_jobs)
@@ -194,9 +190,9 @@ def _sweep(rows: _Points, ks: list[int], n_init: int, random_state: int, n_jobs:
     draws = [kmeans_plusplus(view, ks[-1], random_state=rng)[0] for _ in range(n_init)]
     # The largest k first, since they take longest.
     tasks = [(centers[:k],) for k in reversed(ks) for centers in draws]
-    runs = run_tasks(_lloyd, tasks, shared=(view,), n_jobs=n_jobs)
+    runs = run_tasks(_lloyd, tasks, shared=(view,), n_jobs=n_jobs, desc="k-means", unit="fit")
     best: dict[int, _Start] = {}
-    for (centers,), start in zip(tasks, tqdm(runs, total=len(tasks), desc="k-means", delay=2, unit="fit")):
+    for start, (centers,) in zip(runs, tasks):
         best[len(centers)] = _better(best.get(len(centers)), start)
     starts = {k: best[k] for k in ks}
     _learn_from_neighbors(view, starts, rng)
@@ -216,9 +212,8 @@ def _leading_components(points: np.ndarray, rng: np.random.RandomState) -> np.nd
 
 
 def _lloyd(view: np.ndarray, centers: np.ndarray) -> _Start:
-    # The limit on OpenMP holds for the thread that asks, so each worker asks again.
     # What was checked once by `sweep_kmeans` is not checked here.
-    with _THREADS.limit(limits=1), config_context(assume_finite=True, skip_parameter_validation=True):
+    with config_context(assume_finite=True, skip_parameter_validation=True):
         kmeans = KMeans(len(centers), init=centers, n_init=1).fit(view)
     return kmeans.labels_, float(kmeans.inertia_)
 
@@ -349,9 +344,9 @@ def _by_batches(points: _Points, ks: list[int], n_init: int, random_state: int, 
     """Fit each k from batches of points."""
     seeds = np.random.RandomState(random_state).randint(2**31, size=n_init)
     tasks = [(k, int(seed)) for k in reversed(ks) for seed in seeds]
-    runs = run_tasks(_mini_batch, tasks, shared=(points,), n_jobs=n_jobs)
+    runs = run_tasks(_mini_batch, tasks, shared=(points,), n_jobs=n_jobs, desc="k-means, batches", unit="fit")
     best: dict[int, _Start] = {}
-    for (k, _), start in zip(tasks, tqdm(runs, total=len(tasks), desc="k-means, batches", delay=2, unit="fit")):
+    for start, (k, _) in zip(runs, tasks):
         best[k] = _better(best.get(k), start)
     return {k: _finish(points, best[k][0], k, max_iter=1) for k in tqdm(ks, desc="k-means, finish", delay=2, unit="k")}
 
@@ -361,7 +356,7 @@ def _mini_batch(points: _Points, k: int, seed: int) -> _Start:
     rng = np.random.RandomState(seed)
     size = max(_BATCH, 3 * k)  # the first batch gives the first centres, too
     kmeans = MiniBatchKMeans(k, n_init=1, random_state=rng, compute_labels=False)
-    with _THREADS.limit(limits=1), config_context(assume_finite=True):
+    with config_context(assume_finite=True):
         for _ in range(_N_PASSES):
             order = rng.permutation(len(points))
             for rows in gen_batches(len(points), size, min_batch_size=min(k, len(points))):

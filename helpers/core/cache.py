@@ -1,10 +1,10 @@
 """Results kept on disk, keyed by all they depend on.
 
 A key is a SHA-256 over the function's name, every argument (arrays by content, image sets by their fingerprint), the
-source of the function's module and of all that stand before it on the road, and the versions of the libraries. So
-what is found under a key is what the function would compute. Files are NumPy archives without pickles, written beside
-their place and renamed into it; behind the archive stands its SHA-256, and what does not agree with it is computed
-again.
+sources of all modules that the function's module reaches by imports, and the versions of the libraries. So what is
+found under a key is what the function would compute. Files are NumPy archives without pickles, written to a temporary
+file and renamed into place; the SHA-256 of the archive follows it, and an archive that does not agree with its digest
+is computed again. Two processes that miss the same result do not both compute it: see `one_at_a_time`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import time
 import typing
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,12 @@ import numpy as np
 from .conventions import ROOT
 from .files import write_atomically
 from .fingerprints import digest, library_versions, source_digest, sources_edited, to_json
+from .locks import ALIVE, LOCK, one_at_a_time
 
 _OLD_SECONDS = 3600
-_FORMAT = 1  # of the stored files; this module is in no key but its own
+# Of the stored files: to be raised when they change, since this module is in the keys of those functions only whose
+# modules import it.
+_FORMAT = 1
 _CHECKSUM_BYTES = hashlib.sha256().digest_size
 
 
@@ -36,9 +40,10 @@ def cached(
     *args: Any,
     cache_dir: str | Path,
     unkeyed: dict[str, Any] | None = None,
+    all_sources: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """Call a function of this package, or take what an equal call gave before.
+    """Call a function of this package, or read the result of an equal call from its file.
 
     Parameters
     ----------
@@ -50,21 +55,53 @@ def cached(
     cache_dir : path
         Folder of the results; a relative one starts at the repository.
     unkeyed : dict, optional
-        Further keyword arguments, which cannot change the result: how many jobs, what a progress bar says.
+        Further keyword arguments, which cannot change the result, such as ``n_jobs`` or the text of a progress bar.
+    all_sources : bool
+        Let the result depend on all sources of this package, and not only on those that the function's module
+        reaches by imports: for a function that starts a process which imports modules of its own.
 
     Returns
     -------
-    The function's result.
+    object
+        The function's result.
+
+    Raises
+    ------
+    TypeError
+        If an argument is none of these.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from helpers.clustering.sweep import sweep_kmeans
+    >>> X = np.array([[0.0], [1.0], [9.0]])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     for _ in range(2):  # the second is read from the file that the first has written
+    ...         cached(sweep_kmeans, X, [2], cache_dir=folder, unkeyed={"n_jobs": 1}).labels
+    array([[0, 0, 1]], dtype=int32)
+    array([[0, 0, 1]], dtype=int32)
     """
-    if sources_edited(function.__module__):
+    call = partial(function, *args, **kwargs, **(unkeyed or {}))
+    module = None if all_sources else function.__module__
+    if sources_edited(module):
         # A source was edited since this process read it, and which text runs here is not known: store nothing.
-        return function(*args, **kwargs, **(unkeyed or {}))
-    path = _path(cache_dir, function, args, kwargs)
+        return call()
+    path = _path(cache_dir, function, args, kwargs, module)
     stored = _read(path)
     if stored is None:
-        stored = _to_arrays(function(*args, **kwargs, **(unkeyed or {})))
-        _write(path, stored)
+        stored = _computed_once(path, call, function.__name__)
     return _from_arrays(stored, typing.get_type_hints(function)["return"])
+
+
+def _computed_once(path: Path, call: Callable[[], Any], name: str) -> dict[str, np.ndarray]:
+    """Compute and store a result, unless another process does so first."""
+    with one_at_a_time(path, name):
+        stored = _read(path)
+        if stored is None:
+            stored = _to_arrays(call())
+            _write(path, stored)
+    return stored
 
 
 def is_cached(
@@ -74,28 +111,39 @@ def is_cached(
     unkeyed: dict[str, Any] | None = None,
     **kwargs: Any,
 ) -> bool:
-    """Whether `cached` would find the result of this call, undamaged."""
-    return not sources_edited(function.__module__) and _read(_path(cache_dir, function, args, kwargs)) is not None
+    """Tell whether `cached` would find the result of this call, undamaged."""
+    module = function.__module__
+    return not sources_edited(module) and _read(_path(cache_dir, function, args, kwargs, module)) is not None
 
 
 def remove_leftovers(cache_dir: str | Path, function: Callable[..., Any]) -> None:
-    """Remove what processes that were killed while writing results of a function have left there."""
-    for part in (ROOT / cache_dir / function.__name__).glob(".*.part"):
-        # A part lives for moments; an old one is nobody's. Another process may remove it, too.
-        with suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > _OLD_SECONDS:
-                part.unlink()
+    """Remove the files that killed processes have left beside the results of a function."""
+    folder = ROOT / cache_dir / function.__name__
+    for pattern in (".*.part", f"*{LOCK}", f"*{ALIVE}"):
+        for path in folder.glob(pattern):
+            # A live writer renames its part within seconds and touches its other files every few seconds, so an old
+            # file is abandoned. Another process may be removing it, too.
+            with suppress(FileNotFoundError):
+                if time.time() - path.stat().st_mtime > _OLD_SECONDS:
+                    path.unlink()
 
 
-def _path(cache_dir: str | Path, function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Path:
-    return ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs)}.npz"
+def _path(
+    cache_dir: str | Path,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    module: str | None,
+) -> Path:
+    """Name the file of a result that depends on the sources which a module reaches, or on all without a module."""
+    return ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs, module)}.npz"
 
 
-def _key(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> str:
+def _key(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], module: str | None) -> str:
     return digest(
         _FORMAT,
         f"{function.__module__}.{function.__name__}",
-        source_digest(function.__module__),
+        source_digest(module),
         library_versions(),
         len(args),
         *args,
@@ -134,7 +182,7 @@ def _from_arrays(arrays: dict[str, np.ndarray], result_type: type) -> Any:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """The arrays of a file, or None where there is none or it is damaged."""
+    """Read the arrays of a file; None if there is no such file or it is damaged."""
     try:
         content = path.read_bytes()
     except OSError:

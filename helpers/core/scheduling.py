@@ -1,9 +1,9 @@
 """Where tasks run: in threads of this machine, or in the processes of a Dask cluster.
 
 All tasks go through `run_tasks`, and joblib is the only layer between them and the processors: after `use_scheduler`,
-what otherwise runs in threads runs on the workers of a cluster, and gives the same numbers. What the tasks of a call
+tasks that otherwise run in threads run on the workers of a cluster, and give the same numbers. What the tasks of a call
 have in common is never sent to them: it is written once to a folder that all workers see, and they map it into memory.
-So nothing large goes through the scheduler, and a worker that dies takes nothing along but the task that it was at.
+So nothing large goes through the scheduler, and a worker that dies loses only the task that it was computing.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import logging
 import os
 import sys
 import tempfile
+import threading
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import joblib
 from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import ThreadpoolController
+from tqdm import tqdm
 
 from .conventions import ROOT, ParameterError
 from .fingerprints import library_versions, source_digest
@@ -42,28 +44,99 @@ class SchedulerError(ParameterError):
 
 
 def run_tasks(
-    task: Callable[..., Any], arguments: Iterable[tuple], *, shared: tuple = (), n_jobs: int | None = -1
+    task: Callable[..., Any],
+    arguments: Sequence[tuple],
+    *,
+    shared: tuple = (),
+    n_jobs: int | None = -1,
+    desc: str | None = None,
+    unit: str = "task",
+    sizes: Sequence[int] | None = None,
+    n_done: int = 0,
 ) -> Iterator[Any]:
-    """Call a function for each of some tuples of arguments, some at once, and give the results in their order.
+    """Yield the results of a task for each tuple of arguments, in order, running several tasks at once.
+
+    Each task has one thread of BLAS and OpenMP, since the number of threads shows in the last digits. The tasks that a
+    task starts run one after the other in it, without a bar: its siblings keep the other processors busy.
 
     Parameters
     ----------
     task : callable
         Called with `shared` and one tuple of arguments; a function of a module, so that it can be sent.
-    arguments : iterable of tuple
+    arguments : sequence of tuple
         Small, since they are sent with each task.
     shared : tuple
-        What all calls begin with, however large: workers map its arrays into memory, read-only.
+        The first arguments of all calls, which may be large: workers map its arrays into memory, read-only.
     n_jobs : int, optional
-        Threads, as joblib has it; a cluster uses all its workers.
+        Number of threads, as in joblib; a cluster uses all its workers.
+    desc : str, optional
+        Label of a progress bar, which is shown if the tasks take more than two seconds.
+    unit : str
+        What the bar counts.
+    sizes : sequence of int, optional
+        Number of units in each task; 1 without it.
+    n_done : int
+        Number of further units, with which the bar begins.
+
+    Yields
+    ------
+    object
+        What the task returns.
 
     Raises
     ------
     SchedulerError
-        If the scheduler disappears, or a task ends the process of one worker after the other.
+        If the scheduler disappears, or if a task ends the process of several workers in succession.
+
+    Examples
+    --------
+    >>> list(run_tasks(divmod, [(7, 2), (9, 4)]))
+    [(3, 1), (2, 1)]
+    >>> list(run_tasks(pow, [(2,), (3,)], shared=(10,)))
+    [100, 1000]
     """
-    if _cluster.client is not None and _cluster.client.status != "running":
+    sizes = [1] * len(arguments) if sizes is None else sizes
+    bar = tqdm(
+        total=n_done + sum(sizes),
+        initial=n_done,
+        desc=desc,
+        unit=unit,
+        delay=2,
+        disable=desc is None or _this_thread.in_task,
+    )
+    with bar, one_thread(task.__module__):
+        for result, size in zip(_results(task, arguments, shared, n_jobs), sizes, strict=True):
+            bar.update(size)
+            yield result
+
+
+def one_thread(module: str) -> AbstractContextManager:
+    """Limit BLAS and OpenMP to one thread in a context: their number shows in the last digits of results.
+
+    Parameters
+    ----------
+    module : str
+        Name of a module that has imported the libraries in question.
+    """
+    return nullcontext() if _this_thread.in_task else _threads(module).limit(limits=1)
+
+
+class _ThisThread(threading.local):
+    """Whether the running thread is at work on one of several tasks."""
+
+    in_task = False
+
+
+_this_thread = _ThisThread()
+
+
+def _results(task: Callable[..., Any], arguments: Sequence[tuple], shared: tuple, n_jobs: int | None) -> Iterator[Any]:
+    client = _cluster.client
+    if client is not None and client.status != "running":
         raise SchedulerError(_cluster.gone())
+    if _this_thread.in_task or (client is None and len(arguments) == 1):
+        yield from (task(*shared, *given) for given in arguments)
+        return
     common = _Shared(shared)
     try:
         # Threads are the default only: `use_scheduler`, or joblib's `parallel_config`, may choose another backend.
@@ -103,18 +176,30 @@ def _load_shared(path: str) -> _Shared:
 
 
 def _call(task: Callable[..., Any], common: _Shared, given: tuple) -> Any:
-    if not common.remote:
+    """Call a task in a thread or a process of its own."""
+    # Not lifted again: another task may be at work in the process of a worker, and the limit of OpenMP, the only one
+    # that `run_tasks` cannot set for its threads, belongs to a thread which ends with the tasks.
+    _threads(task.__module__).limit(limits=1, user_api=None if common.remote else "openmp")
+    # What libraries run in parallel stays in the process of a worker, too.
+    with _in_task(), parallel_config(backend="sequential") if common.remote else nullcontext():
         return task(*common.values, *given)
-    # For good, since another task may be at work in this process: the number of threads shows in the last digits.
-    _threads(task.__module__).limit(limits=1)
-    # Tasks of a task stay in its process.
-    with parallel_config(backend="sequential"):
-        return task(*common.values, *given)
+
+
+@contextmanager
+def _in_task() -> Iterator[None]:
+    _this_thread.in_task = True
+    try:
+        yield
+    finally:
+        _this_thread.in_task = False
 
 
 @lru_cache
 def _threads(module: str) -> ThreadpoolController:
-    """The libraries with threads that are there once a module is: looked up once, since that takes a while."""
+    """Look up the libraries that have threads of their own, once for each module, since one may load more of them.
+
+    It takes 25 ms, and a small silhouette takes 2 ms.
+    """
     return ThreadpoolController()
 
 

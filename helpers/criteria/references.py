@@ -6,9 +6,8 @@ there is nothing to find, what it could be at most, and what it becomes when a p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,17 +15,23 @@ import sklearn
 from sklearn.decomposition import PCA
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_chunked
 from sklearn.utils import check_array
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ..clustering.silhouette import silhouette_samples, silhouette_table
+from ..clustering.silhouette import silhouette_estimate, silhouette_samples, silhouette_table
 from ..clustering.sweep import sweep_kmeans
-from ..core.scheduling import run_tasks
+from ..core.scheduling import one_thread, run_tasks
 
 GAP_REFERENCES = ("pca", "uniform")
 NULL_KINDS = ("uniform", "gaussian", "elliptical")
 # What of the silhouettes is held against the nulls; columns of `silhouette_table`.
 NULL_MEASURES = ("score", "macro", "positive")
+# The silhouettes of a reference with more samples than this are estimated from some rows. For 20,000 samples of 1,280
+# features and 15 labelings that takes 1.2 s of one core where exact ones took 8.2 s, and the k-means before it 4 to 6 s.
+# No score or macro was off by more than 0.001 there, at a standard error of 0.0013; for 5,000 samples of 300 features
+# (9 references, 15 labelings) score and macro were off by 0.0005 in the root mean square and by 0.0017 at most, and the
+# share of positive samples by 0.008 and 0.025.
+_N_EXACT = 4000
+_N_ROWS = 1000
 # MiB of distances held at once by the ceiling.
 _CHUNK_MIB = 128
 
@@ -184,20 +189,13 @@ def _log_norms(points: np.ndarray) -> np.ndarray:
 def _principal_cloud(X: np.ndarray) -> _Cloud:
     """Rotate points to their principal axes, with one axis more for the part of the mean that lies in none of them."""
     # One thread, since the number of them shows in the last digits.
-    with threadpool_limits(limits=1):
+    with one_thread(__name__):
         pca = PCA(svd_solver="covariance_eigh" if X.shape[1] <= X.shape[0] else "full")
         points = pca.fit_transform(X)
     mean = pca.components_ @ pca.mean_
     beyond = np.sqrt(max(0.0, pca.mean_ @ pca.mean_ - mean @ mean))
     points = np.column_stack([points, np.zeros(len(X))])
     return _Cloud(points.astype(np.float32), np.append(mean, beyond).astype(np.float32))
-
-
-def _run(task: Callable[..., Any], shared: tuple, arguments: list[tuple], n_jobs: int | None, what: str) -> list[Any]:
-    """Call a task for each tuple of arguments, some at once, one thread each, and show how far it is."""
-    with threadpool_limits(limits=1):
-        runs = run_tasks(task, arguments, shared=shared, n_jobs=n_jobs)
-        return list(tqdm(runs, total=len(arguments), desc=what, delay=2, unit="run"))
 
 
 def _generators(random_state: int, n: int) -> list[np.random.Generator]:
@@ -257,7 +255,9 @@ def gap_statistic(
 
     generators = [(rng,) for rng in _generators(random_state, n_references)]
     log_w = np.log(sweep_kmeans(X, ks, n_init=n_init, random_state=random_state).inertia)
-    logs = np.stack(_run(_log_inertia, (cloud, ks, n_init, random_state), generators, n_jobs, "gap"))
+    shared = cloud, ks, n_init, random_state
+    runs = run_tasks(_log_inertia, generators, shared=shared, n_jobs=n_jobs, desc="gap", unit="reference")
+    logs = np.stack(list(runs))
     s = logs.std(axis=0) * np.sqrt(1 + 1 / n_references)
     return GapStatistic(np.array(ks), log_w, logs.mean(axis=0), s)
 
@@ -285,7 +285,8 @@ def null_silhouettes(
     statistic); ``gaussian`` with their covariance; and ``elliptical``, which is that Gaussian with each row scaled,
     so that the norms vary as those of the features do where these vary more than the Gaussian's: one cloud with heavy
     tails. Each goes through what the features go through: the first principal components are clustered, and the
-    silhouettes are measured between whole rows.
+    silhouettes are measured between whole rows: exactly up to 4,000 samples, and beyond from 1,000 rows of each
+    reference (see `silhouette_estimate`).
 
     Parameters
     ----------
@@ -317,8 +318,9 @@ def null_silhouettes(
     cloud = _principal_cloud(check_array(features, dtype=np.float64, input_name="features"))
     ks = list(k_values)
 
-    runs = [(kind, rng) for kind in NULL_KINDS for rng in _generators(random_state, n_references)]
-    tables = _run(_null_table, (cloud, ks, n_components, metric, n_init, random_state), runs, n_jobs, "nulls")
+    references = [(kind, rng) for kind in NULL_KINDS for rng in _generators(random_state, n_references)]
+    shared = cloud, ks, n_components, metric, n_init, random_state
+    tables = list(run_tasks(_null_table, references, shared=shared, n_jobs=n_jobs, desc="nulls", unit="reference"))
     shape = len(NULL_KINDS), n_references, len(ks)
     measures = [np.stack([table[name] for table in tables]).reshape(shape) for name in NULL_MEASURES]
     return NullSilhouettes(np.array(ks), list(NULL_KINDS), *measures)
@@ -339,7 +341,21 @@ def _null_table(
     labels = sweep_kmeans(points[:, :n_components], ks, n_init=n_init, random_state=random_state).labels
     if metric == "cosine":  # which alone sees where the origin is
         points = points + cloud.mean
-    return silhouette_table(silhouette_samples(points, labels, metric=metric), labels)
+    return _measures(points, labels, metric, random_state)
+
+
+def _measures(points: np.ndarray, labels: np.ndarray, metric: str, random_state: int) -> pd.DataFrame:
+    """Calculate the measures of m labelings, exactly for few samples and from a sample of rows for many."""
+    if len(points) <= _N_EXACT:
+        return silhouette_table(silhouette_samples(points, labels, metric=metric), labels)
+    estimates = silhouette_estimate(points, labels, n_rows=_N_ROWS, metric=metric, random_state=random_state)
+    return pd.DataFrame(
+        {
+            "score": [estimate.mean for estimate in estimates],
+            "macro": [estimate.cluster_means.mean() for estimate in estimates],
+            "positive": [estimate.positive for estimate in estimates],
+        }
+    )
 
 
 # --- the same data once more ------------------------------------------------------------------------------------------
@@ -400,8 +416,9 @@ def stability(
     ks = [len(np.unique(row)) for row in labels]
 
     generators = [(rng,) for rng in _generators(random_state, n_subsamples)]
-    ari = _run(_agreement, (X, labels, ks, fraction, n_init, random_state), generators, n_jobs, "stability")
-    return Stability(np.array(ks), np.array(ari))
+    shared = X, labels, ks, fraction, n_init, random_state
+    runs = run_tasks(_agreement, generators, shared=shared, n_jobs=n_jobs, desc="stability", unit="subsample")
+    return Stability(np.array(ks), np.array(list(runs)))
 
 
 def _agreement(

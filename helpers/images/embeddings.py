@@ -19,7 +19,6 @@ from threading import Lock
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from ..core.cache import cached, is_cached, remove_leftovers
 from ..core.conventions import ROOT
@@ -223,19 +222,14 @@ def _reason(error: Exception) -> str:
 
 def _compute_missing(calls: list[dict[str, Any]], cache_dir: str) -> None:
     """Compute and store the chunks that are not stored, or are damaged."""
-    sizes = [len(call["contents"]) for call in calls]
-    there = [is_cached(embed_chunk, **call) for call in calls]
-    n_there = sum(size for size, stored in zip(sizes, there) if stored)
+    missing = [(call,) for call in calls if not is_cached(embed_chunk, **call)]
+    sizes = [len(call["contents"]) for (call,) in missing]
+    n_there = sum(len(call["contents"]) for call in calls) - sum(sizes)
     remove_leftovers(cache_dir, embed_chunk)
-    missing = [(call,) for call, stored in zip(calls, there) if not stored]
     check_workers(_network, calls[0]["unkeyed"]["backbone"], calls[0]["unkeyed"]["weights"])
-    with (
-        _full_disk(cache_dir),
-        _one_thread_a_batch(),
-        tqdm(total=sum(sizes), initial=n_there, desc="embedding", unit="image", delay=2) as bar,
-    ):
-        for size in run_tasks(_compute_one, missing):
-            bar.update(size)
+    with _full_disk(cache_dir), _one_thread_a_batch():
+        for _ in run_tasks(_compute_one, missing, desc="embedding", unit="image", sizes=sizes, n_done=n_there):
+            pass
 
 
 @contextmanager
@@ -257,12 +251,12 @@ def _network(backbone: str, weights: str | None) -> dict[str, str]:
     return {f"the weights of {backbone}": backbone_key(backbone, weights), "the device": _device()}
 
 
-def _compute_one(call: dict[str, Any]) -> int:
-    """Compute one chunk into the cache and return its number of images: features are neither held nor sent."""
+def _compute_one(call: dict[str, Any]) -> None:
+    """Compute one chunk into the cache and forget it: features are neither held nor sent."""
     import torch
 
     torch.set_num_threads(1)  # it is so already, except on a cluster's worker
-    return len(cached(embed_chunk, **call).reasons)
+    cached(embed_chunk, **call)
 
 
 @contextmanager

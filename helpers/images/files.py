@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import fsspec
-from tqdm import tqdm
 
 from ..core.scheduling import run_tasks
 from .collection import fetch, unreadable
@@ -77,12 +76,9 @@ def file_digests(paths: Sequence[Path | str]) -> list[str]:
         If a file cannot be fetched from its address now.
     """
     parts = [(paths[start : start + _FILES_A_TASK],) for start in range(0, len(paths), _FILES_A_TASK)]
-    found: list[str] = []
-    with tqdm(total=len(paths), desc="reading", unit="image", delay=2) as bar:
-        for contents in run_tasks(_file_digests, parts):
-            found += contents
-            bar.update(len(contents))
-    return found
+    sizes = [len(part) for (part,) in parts]
+    runs = run_tasks(_file_digests, parts, desc="reading", unit="image", sizes=sizes)
+    return [content for contents in runs for content in contents]
 
 
 def _file_digests(paths: Sequence[Path | str]) -> list[str]:

@@ -231,6 +231,18 @@ def test_estimate_is_unbiased_and_its_errors_cover():
     assert 0.90 <= np.mean(covered) <= 0.99
 
 
+def test_estimated_share_of_positive_silhouettes_is_unbiased():
+    """Small clusters have more rows than their share, so that their samples would count too much without weights."""
+    points, labels = blobs_of_unequal_size()
+    labels[np.flatnonzero(labels == 0)[:60]] = 2  # which belong elsewhere
+    positive = silhouette_samples(points, labels) > 0
+    estimates = [silhouette_estimate(points, labels, n_rows=100, random_state=seed)[0] for seed in range(200)]
+    shares = np.array([estimate.positive for estimate in estimates])
+    unweighted = np.array([positive[estimate.rows].mean() for estimate in estimates])
+    error = shares.std(ddof=1) / np.sqrt(len(shares))
+    assert abs(shares.mean() - positive.mean()) < 3 * error < abs(unweighted.mean() - positive.mean())
+
+
 def test_estimate_of_many_labelings_and_its_errors():
     assert len(silhouette_estimate(X, LABELINGS, n_rows=20)) == len(LABELINGS)
     with pytest.raises(ValueError, match="n_rows = 1 is not possible"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
+import importlib
 import io
 import json
 import pickle
@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from helpers.core import cache
+from helpers.core import cache, files, fingerprints
 from helpers.core.cache import cached
 from helpers.core.conventions import ROOT
 from helpers.core.files import write_atomically
-from helpers.core.fingerprints import LIBRARIES, ROAD, digest, library_versions, source_digest
+from helpers.core.fingerprints import LIBRARIES, digest, library_versions
 from helpers.images.datasets import load_images
 
 
@@ -35,7 +35,7 @@ class Everything:
 
 
 class Counter:
-    """Makes functions that pass for functions of `helpers.reduction`, and counts how often they are computed."""
+    """Makes functions that pass for functions of the clustering wing, and counts how often they are computed."""
 
     def __init__(self):
         self.calls = 0
@@ -45,7 +45,7 @@ class Counter:
             self.calls += 1
             return np.asarray(x) * times
 
-        double.__module__ = f"helpers.{module}"
+        double.__module__ = f"helpers.clustering.{module}"
         return double
 
 
@@ -58,7 +58,7 @@ X = np.arange(6.0)
 
 
 def calls_of_two(counter, cache_dir, first, second, functions=("reduction", "reduction")):
-    """How often two calls, each (args, kwargs), compute."""
+    """Count how often two calls, each (args, kwargs), compute."""
     for module, (args, kwargs) in zip(functions, (first, second)):
         expected = counter.function(module)(*args, **kwargs)
         counter.calls -= 1
@@ -184,18 +184,30 @@ def test_relative_folder_starts_at_the_repository(counter, tmp_path, monkeypatch
 # --- libraries and source ---------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def other_versions(monkeypatch):
+    """Lets a library have another version."""
+
+    def change(library):
+        version = fingerprints.metadata.version
+        monkeypatch.setattr(fingerprints.metadata, "version", lambda name: "0.1" if name == library else version(name))
+        fingerprints._versions_in.cache_clear()
+
+    yield change
+    fingerprints._versions_in.cache_clear()
+
+
 @pytest.mark.parametrize("library", LIBRARIES)
-def test_another_version_of_a_library_is_another_key(counter, tmp_path, monkeypatch, library):
+def test_another_version_of_a_library_is_another_key(counter, tmp_path, other_versions, library):
     cached(counter.function(), X, cache_dir=tmp_path)
-    version = cache.metadata.version
-    monkeypatch.setattr(cache.metadata, "version", lambda name: "0.0.1" if name == library else version(name))
+    other_versions(library)
     cached(counter.function(), X, cache_dir=tmp_path)
     assert counter.calls == 2
 
 
 def test_another_python_is_another_key(counter, tmp_path, monkeypatch):
     cached(counter.function(), X, cache_dir=tmp_path)
-    monkeypatch.setattr(cache.platform, "python_version", lambda: "3.99.0")
+    monkeypatch.setattr(fingerprints.platform, "python_version", lambda: "3.99.0")
     cached(counter.function(), X, cache_dir=tmp_path)
     assert counter.calls == 2
 
@@ -205,30 +217,38 @@ def test_versions_name_every_library():
     assert all(library_versions().values())
 
 
-def import_copy(folder, name, only=None):
-    """Import the helpers in `folder` under another name, as a new process would: with modules and caches of its own."""
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    sys.modules[name] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(sys.modules[name])
-    if only:
-        return importlib.import_module(f"{name}.{only}")
-    return importlib.import_module(f"{name}.cache"), importlib.import_module(f"{name}.reduction")
+def test_a_library_that_is_installed_while_a_process_runs_is_seen(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    assert library_versions()["kneed"] != "0.0.7"
+    (tmp_path / "kneed-0.0.7.dist-info").mkdir()
+    (tmp_path / "kneed-0.0.7.dist-info" / "METADATA").write_text("Name: kneed\nVersion: 0.0.7\n", encoding="utf-8")
+    assert library_versions()["kneed"] == "0.0.7"
 
 
 @pytest.fixture
-def copied_helpers(tmp_path, monkeypatch):
-    """A copy of the helpers whose reduction can `answer`."""
+def process(tmp_path, monkeypatch):
+    """Imports modules of a copy of the helpers, as a new process would: each call forgets those of the one before."""
     folder = tmp_path / "copy" / "helpers"
-    shutil.copytree(ROOT / "helpers", folder, ignore=shutil.ignore_patterns("__pycache__"))
-    with open(folder / "reduction.py", "a", encoding="utf-8") as file:
-        file.write("\n\ndef answer() -> np.ndarray:\n    return np.array([1])\n")
+    shutil.copytree(ROOT / "helpers", folder, ignore=shutil.ignore_patterns("__pycache__", "data"))
+    edit(folder / "clustering" / "reduction.py", new="\n\ndef answer() -> np.ndarray:\n    return np.array([1])\n")
     # Compiled files are told apart by size and second: an edit within a second would go unseen.
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
-    yield folder
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("process_1", "process_2")]:
-        del sys.modules[name]
+    monkeypatch.syspath_prepend(folder.parent)
+    ours = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "helpers"}
+
+    def forget():
+        for name in [name for name in sys.modules if name.partition(".")[0] == "helpers"]:
+            del sys.modules[name]
+
+    def start(*modules):
+        forget()
+        return [importlib.import_module(f"helpers.{module}") for module in modules]
+
+    start.folder = folder
+    start.reduction = folder / "clustering" / "reduction.py"
+    yield start
+    forget()
+    sys.modules.update(ours)
 
 
 def edit(path, old="", new="# edited\n"):
@@ -237,49 +257,91 @@ def edit(path, old="", new="# edited\n"):
     path.write_text(text.replace(old, new) if old else text + new, encoding="utf-8")
 
 
-@pytest.mark.parametrize("module", ROAD)
-def test_edit_of_a_module_on_the_way_is_another_key_and_of_a_later_one_is_not(copied_helpers, module):
-    before = import_copy(copied_helpers, "process_1")[0].source_digest("reduction")
-    edit(copied_helpers / f"{module}.py")
-    after = import_copy(copied_helpers, "process_2")[0].source_digest("reduction")
-    assert (before != after) == (ROAD.index(module) <= ROAD.index("reduction"))
+@pytest.mark.parametrize(
+    ("path", "changes"),
+    [
+        ("clustering/sweep.py", True),
+        ("clustering/reduction.py", True),  # which it imports
+        ("core/fingerprints.py", True),  # through the scheduling of tasks
+        ("clustering/__init__.py", True),  # which is run by an import of the module
+        ("__init__.py", True),
+        ("clustering/silhouette.py", False),
+        ("core/cache.py", False),
+        ("images/datasets.py", False),
+        ("figures/explorer.html", False),
+    ],
+)
+def test_edit_of_a_module_is_another_key_for_those_that_reach_it(process, path, changes):
+    (before,) = process("core.fingerprints")
+    edit(process.folder / path)
+    (after,) = process("core.fingerprints")
+    sweep = "helpers.clustering.sweep"
+    assert (before.source_digest(sweep) != after.source_digest(sweep)) == changes
+    assert before.source_digest() != after.source_digest()
 
 
-def test_edited_function_is_computed_again(copied_helpers, tmp_path):
-    first, reduction = import_copy(copied_helpers, "process_1")
+def test_edited_function_is_computed_again(process, tmp_path):
+    first, reduction = process("core.cache", "clustering.reduction")
     assert first.cached(reduction.answer, cache_dir=tmp_path) == [1]
-    edit(copied_helpers / "reduction.py", "np.array([1])", "np.array([2])")
-    second, reduction = import_copy(copied_helpers, "process_2")
+    edit(process.reduction, "np.array([1])", "np.array([2])")
+    second, reduction = process("core.cache", "clustering.reduction")
     assert second.cached(reduction.answer, cache_dir=tmp_path) == [2]
 
 
-def test_result_of_code_that_was_edited_after_its_import_is_not_kept_for_the_new_code(copied_helpers, tmp_path):
+def test_result_of_code_that_was_edited_after_its_import_is_not_kept_for_the_new_code(process, tmp_path):
     """A kernel has imported the helpers, they are edited, the kernel computes: that is the old code's result."""
-    first, reduction = import_copy(copied_helpers, "process_1")
-    edit(copied_helpers / "reduction.py", "np.array([1])", "np.array([2])")
+    first, reduction = process("core.cache", "clustering.reduction")
+    edit(process.reduction, "np.array([1])", "np.array([2])")
     assert first.cached(reduction.answer, cache_dir=tmp_path) == [1]
-    second, reduction = import_copy(copied_helpers, "process_2")
+    second, reduction = process("core.cache", "clustering.reduction")
     assert second.cached(reduction.answer, cache_dir=tmp_path) == [2]
 
 
-def test_result_of_code_that_was_edited_before_its_import_is_not_kept_for_the_old_code(copied_helpers, tmp_path):
+def test_result_of_code_that_was_edited_before_its_import_is_not_kept_for_the_old_code(process, tmp_path):
     """A kernel has read the sources, one is edited, and only then imported; later the edit is taken back."""
-    first = import_copy(copied_helpers, "process_1", "cache")
-    edit(copied_helpers / "reduction.py", "np.array([1])", "np.array([2])")
-    assert first.cached(importlib.import_module("process_1.reduction").answer, cache_dir=tmp_path) == [2]
-    edit(copied_helpers / "reduction.py", "np.array([2])", "np.array([1])")
-    second, reduction = import_copy(copied_helpers, "process_2")
+    (first,) = process("core.cache")
+    edit(process.reduction, "np.array([1])", "np.array([2])")
+    assert first.cached(importlib.import_module("helpers.clustering.reduction").answer, cache_dir=tmp_path) == [2]
+    edit(process.reduction, "np.array([2])", "np.array([1])")
+    second, reduction = process("core.cache", "clustering.reduction")
     assert second.cached(reduction.answer, cache_dir=tmp_path) == [1]
 
 
-def test_road_lists_the_modules_that_there_are():
-    files = {path.stem for path in (ROOT / "helpers").glob("*.py")} - {"__init__", "__main__"}
-    assert set(ROAD) == files
+def add_module(folder):
+    (folder / "core" / "new.py").write_text("", encoding="utf-8")
 
 
-def test_module_off_the_road_has_no_digest():
-    with pytest.raises(ValueError):
-        source_digest("__main__")
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda folder: edit(folder / "images" / "datasets.py"),
+        lambda folder: edit(folder / "figures" / "explorer.html"),
+        lambda folder: (folder / "pages" / "book.py").unlink(),
+        add_module,
+    ],
+    ids=["a module", "a page", "a module removed", "a module added"],
+)
+def test_what_depends_on_all_sources_is_stored_only_while_none_was_edited(process, tmp_path, change):
+    cache, reduction = process("core.cache", "clustering.reduction")
+    change(process.folder)
+    cache.cached(reduction.answer, cache_dir=tmp_path, all_sources=True)
+    assert not list(tmp_path.rglob("*.npz"))
+    cache.cached(reduction.answer, cache_dir=tmp_path)  # reaches none of these
+    assert len(list(tmp_path.rglob("*.npz"))) == 1
+
+
+def test_what_depends_on_all_sources_is_computed_again_after_an_edit_of_any(process, tmp_path):
+    for n_files in (1, 2):
+        cache, reduction = process("core.cache", "clustering.reduction")
+        for _ in range(2):
+            cache.cached(reduction.answer, cache_dir=tmp_path, all_sources=True)
+        assert len(list(tmp_path.rglob("*.npz"))) == n_files
+        edit(process.folder / "images" / "datasets.py")
+
+
+def test_function_of_no_module_of_the_package_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=f"^{__name__} is no module of helpers, so its sources are not known.$"):
+        cached(long_result, cache_dir=tmp_path)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -356,9 +418,8 @@ def centers() -> Everything:
 def test_no_flipped_byte_is_served(tmp_path, monkeypatch, function):
     """Damage in the head and in the directory of the archive: the sums of the members do not cover either."""
     monkeypatch.setattr(function, "__module__", "helpers.clustering.reduction")
-    # Thousands of calls: without the wait for the disk, and without looking up the versions each time.
-    monkeypatch.setattr(cache.os, "fsync", lambda descriptor: None)
-    monkeypatch.setattr(cache, "library_versions", lambda: {})
+    # Thousands of calls: without the wait for the disk.
+    monkeypatch.setattr(files.os, "fsync", lambda descriptor: None)
     expected = cache.digest(*cache._to_arrays(function()).values())
     cached(function, cache_dir=tmp_path)
     (file,) = tmp_path.rglob("*.npz")

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import helpers.images
 from helpers.clustering import distances
 from helpers.clustering.silhouette import silhouette_estimate, silhouette_samples
 from helpers.clustering.sweep import sweep_kmeans
@@ -21,7 +20,7 @@ from helpers.core import scheduling
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.core.scheduling import SchedulerError, check_workers, run_tasks, use_scheduler
 from helpers.criteria.references import gap_statistic, null_silhouettes, stability
-from helpers.images import embeddings
+from helpers.images import collection, embeddings, files
 from helpers.images.datasets import _files, load_images
 from helpers.images.embeddings import embed_images
 
@@ -57,7 +56,7 @@ def on_cluster(cluster, tmp_path):
 
 
 def kill_workers(cluster, times, monkeypatch, module):
-    """Let a worker be killed after each of the first results of a module's tasks; gives the list of those killed."""
+    """Let a worker be killed after each of the first results of a module's tasks; the list returned names them."""
     killed = []
 
     def killing(*args, **kwargs):
@@ -70,6 +69,114 @@ def kill_workers(cluster, times, monkeypatch, module):
 
     monkeypatch.setattr(module, "run_tasks", killing)
     return killed
+
+
+# --- threads and bars -------------------------------------------------------------------------------------------------
+
+# Says how many threads the libraries have in tasks that run at once, alone, and within a task, and after them.
+THREADS = """
+import sys, threading
+import numpy, scipy.linalg, sklearn.cluster, torch
+from threadpoolctl import threadpool_info
+from helpers.core import scheduling
+
+def threads(i):
+    return threading.get_ident(), [library["num_threads"] for library in threadpool_info()]
+
+def nested(i):
+    return list(scheduling.run_tasks(threads, [(0,), (1,)]))
+
+def told(results):
+    results = list(results)
+    print(sorted({n for _, counts in results for n in counts}), threading.get_ident() in dict(results))
+
+told([threads(0)])
+told(scheduling.run_tasks(threads, [(i,) for i in range(20)], n_jobs=2))
+told(scheduling.run_tasks(threads, [(i,) for i in range(20)], n_jobs=1))
+told(scheduling.run_tasks(threads, [(0,)]))
+told(result for part in scheduling.run_tasks(nested, [(0,), (1,)], n_jobs=2) for result in part)
+with scheduling.one_thread("sklearn"):
+    told([threads(0)])
+tasks = scheduling.run_tasks(threads, [(i,) for i in range(4)], n_jobs=2)
+next(tasks)
+tasks.close()
+told([threads(0)])
+"""
+
+
+def test_each_task_has_one_thread_and_the_process_has_its_own_again():
+    environment = os.environ | {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "3", "OMP_DYNAMIC": "FALSE"}
+    command = [sys.executable, "-c", THREADS]
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert finished.returncode == 0, finished.stderr[-2000:]
+    before, *tasks, after = finished.stdout.splitlines()
+    assert tasks == ["[1] False", "[1] True", "[1] True", "[1] False", "[1] True"]
+    assert before == after and "3]" in before
+
+
+class Bar:
+    """Stands in for tqdm and keeps what it was told."""
+
+    shown: list = []
+
+    def __init__(self, *, total, initial, desc, unit, delay, disable):
+        self.total, self.n, self.name = total, initial, (desc, unit)
+        self.steps = []
+        if not disable:
+            Bar.shown.append(self)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        pass
+
+    def update(self, n):
+        self.n += n
+        self.steps.append(n)
+
+
+@pytest.fixture
+def bars(monkeypatch):
+    """The bars that were shown."""
+    monkeypatch.setattr(Bar, "shown", [])
+    monkeypatch.setattr(scheduling, "tqdm", Bar)
+    return Bar.shown
+
+
+def squares_of(numbers):
+    return [square for square in run_tasks(pow, [(number, 2) for number in numbers], desc="squares")]
+
+
+def test_tasks_show_one_bar_and_those_within_them_none(bars):
+    assert list(run_tasks(squares_of, [([1, 2],), ([3, 4],)], desc="outer", unit="part")) == [[1, 4], [9, 16]]
+    (bar,) = bars
+    assert (bar.name, bar.total, bar.n) == (("outer", "part"), 2, 2)
+    assert squares_of([5]) == [25] and bars[1].total == 1
+    list(run_tasks(pow, [(1, 2), (2, 2)]))  # without a name
+    assert len(bars) == 2
+
+
+def test_a_bar_counts_units_of_tasks_that_have_sizes(bars):
+    list(run_tasks(pow, [(1, 2), (2, 2)], desc="powers", unit="image", sizes=[64, 10], n_done=128))
+    (bar,) = bars
+    assert (bar.total, bar.n, bar.steps) == (202, 202, [64, 10])
+
+
+def test_the_bar_of_an_embedding_counts_all_images_and_begins_with_those_that_are_stored(bars, tmp_path, monkeypatch):
+    monkeypatch.setattr(embeddings, "CHUNK_SIZE", 5)
+    images = load_images("digits", n_images=12)
+    options = {"backbone": "pixels", "cache_dir": tmp_path}
+    embed_images(images.take(range(10)), **options)
+    embed_images(images, **options)
+    assert [(bar.name, bar.total, bar.n, bar.steps) for bar in bars] == [
+        (("embedding", "image"), 10, 10, [5, 5]),
+        (("embedding", "image"), 12, 12, [2]),
+    ]
+
+
+def test_no_task_is_no_result():
+    assert list(run_tasks(pow, [], desc="none")) == []
 
 
 # --- the same numbers -------------------------------------------------------------------------------------------------
@@ -139,8 +246,8 @@ def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_pat
     options = {"backbone": "pixels", "cache_dir": tmp_path / "cache"}
     images = _files(["0", "1", "2"], addresses)
     here = embed_images(images, **options | {"cache_dir": tmp_path / "here"})
-    monkeypatch.setattr(helpers.images, "_file_digest", lambda path: pytest.fail("read in the notebook's process"))
-    monkeypatch.setattr(helpers.images, "_read", lambda path: pytest.fail("read in the notebook's process"))
+    for module, name in ((files, "_file_digest"), (collection, "_read")):
+        monkeypatch.setattr(module, name, lambda *args: pytest.fail("read in the notebook's process"))
     there, features = on_cluster(lambda: (_files(["0", "1", "2"], addresses), embed_images(images, **options)))
     assert there.fingerprint == images.fingerprint and features.features.tobytes() == here.features.tobytes()
 
@@ -156,7 +263,7 @@ def test_embedding_outlives_three_killed_workers_and_is_equal_bit_for_bit(cluste
     there = on_cluster(lambda: embed_images(images, cache_dir=tmp_path / "there"))
     assert len(killed) == 3
     assert here.features.tobytes() == there.features.tobytes() and here.kept.tolist() == there.kept.tolist()
-    monkeypatch.setattr(embeddings, "run_tasks", lambda *args: pytest.fail("computed again"))
+    monkeypatch.setattr(embeddings, "run_tasks", lambda *args, **kwargs: pytest.fail("computed again"))
     assert embed_images(images, cache_dir=tmp_path / "there").features.tobytes() == here.features.tobytes()
 
 
@@ -231,7 +338,7 @@ def test_a_scheduler_without_workers_is_refused(scheduler, monkeypatch, tmp_path
 
 def test_workers_with_other_sources_are_refused(start, scheduler, tmp_path):
     shutil.copytree(ROOT / "helpers", tmp_path / "helpers")
-    with open(tmp_path / "helpers" / "sweep.py", "a", encoding="utf-8") as file:
+    with open(tmp_path / "helpers" / "clustering" / "sweep.py", "a", encoding="utf-8") as file:
         file.write("# another version\n")
     start_worker(start, scheduler[1], folder=tmp_path)
     with pytest.raises(

@@ -9,8 +9,10 @@ from sklearn.datasets import load_iris, make_blobs
 from sklearn.metrics import silhouette_score
 
 from benchmarks.gap import MODELS
+from helpers.clustering.silhouette import silhouette_estimate, silhouette_samples, silhouette_table
 from helpers.clustering.sweep import sweep_kmeans
 from helpers.core.cache import cached
+from helpers.criteria import references
 from helpers.criteria.references import (
     _Cloud,
     _generators,
@@ -151,6 +153,45 @@ def test_cosine_nulls_see_the_origin():
     euclidean = null_silhouettes(BLOBS, [3], n_references=2)
     assert np.abs(near.score - far.score).max() > 0.05
     np.testing.assert_allclose(euclidean.score, null_silhouettes(BLOBS + 1000, [3], n_references=2).score, atol=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_silhouettes_of_large_references_are_estimated_within_their_error(metric):
+    X = (RNG(0).standard_normal((5000, 6)) * [4, 3, 2, 1, 1, 1] + 2).astype(np.float32)
+    labels = sweep_kmeans(X, [2, 5, 9], n_init=1).labels
+    given = references._measures(X, labels, metric, 0)
+    exact = silhouette_table(silhouette_samples(X, labels, metric=metric), labels)
+    estimates = silhouette_estimate(X, labels, n_rows=references._N_ROWS, metric=metric)
+    macro_errors = [np.sqrt((each.cluster_errors**2).sum()) / len(each.cluster_errors) for each in estimates]
+    errors = {
+        "score": np.array([each.standard_error for each in estimates]),
+        "macro": np.array(macro_errors),
+        "positive": np.sqrt(exact["positive"] * (1 - exact["positive"]) / references._N_ROWS).to_numpy(),
+    }
+    for name, error in errors.items():
+        off = np.abs(given[name].to_numpy() - exact[name].to_numpy())
+        assert (off < 4 * error).all() and 0 < off.max() < 0.02, name
+
+
+def test_silhouettes_of_small_references_are_exact():
+    X = RNG(0).standard_normal((references._N_EXACT, 2)).astype(np.float32)
+    labels = sweep_kmeans(X, [3], n_init=1).labels
+    given = references._measures(X, labels, "euclidean", 0)
+    assert given["score"].item() == silhouette_samples(X, labels).mean()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(references, "_N_EXACT", 100)
+        assert references._measures(X, labels, "euclidean", 0)["score"].item() != given["score"].item()
+
+
+def test_large_references_measure_what_exact_ones_do(monkeypatch):
+    X = make_blobs(600, n_features=4, centers=3, random_state=0)[0]
+    exact = null_silhouettes(X, [2, 4], n_references=3)
+    monkeypatch.setattr(references, "_N_EXACT", 500)
+    monkeypatch.setattr(references, "_N_ROWS", 300)
+    given = null_silhouettes(X, [2, 4], n_references=3)
+    for name in references.NULL_MEASURES:
+        np.testing.assert_allclose(getattr(given, name), getattr(exact, name), atol=0.1)
+        assert not np.array_equal(getattr(given, name), getattr(exact, name))
 
 
 def test_no_nulls_without_a_reference():
