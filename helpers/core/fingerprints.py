@@ -22,6 +22,7 @@ LIBRARIES = (
     "kneed",
     "numba",
     "numpy",
+    "openvino",
     "pandas",
     "pillow",
     "pynndescent",
@@ -75,8 +76,15 @@ def to_json(value: Any) -> Any:
 
 
 def library_versions() -> dict[str, str]:
-    """Look up the versions of Python and of the libraries that results depend on."""
-    return {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}}
+    """Look up the versions of Python and of the libraries that results depend on; "none" where one is not installed."""
+    return {"python": platform.python_version(), **{name: _version(name) for name in LIBRARIES}}
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "none"  # OpenVINO: networks then run on PyTorch, and their features have other last digits
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------
