@@ -24,6 +24,7 @@ LIBRARIES = (
     "kneed",
     "numba",
     "numpy",
+    "openvino",
     "pandas",
     "pillow",
     "pynndescent",
@@ -83,7 +84,7 @@ def to_json(value: Any) -> Any:
 
 
 def library_versions() -> dict[str, str]:
-    """Look up the versions of Python and of the libraries that results depend on."""
+    """Look up the versions of Python and of the libraries that results depend on; "none" where one is not installed."""
     return {"python": platform.python_version(), **_versions_in(_installation())}
 
 
@@ -99,7 +100,14 @@ def _installation() -> tuple[tuple[str, int], ...]:
 @lru_cache(maxsize=1)
 def _versions_in(installation: tuple[tuple[str, int], ...]) -> dict[str, str]:
     # Remembered, since looking them up takes 18 ms and a collection of 20,000 images has a key for each 64 of them.
-    return {name: metadata.version(name) for name in LIBRARIES}
+    return {name: _version(name) for name in LIBRARIES}
+
+
+def _version(library: str) -> str:
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return "none"  # OpenVINO: networks then run on PyTorch, and their features have other last digits
 
 
 # --- sources ----------------------------------------------------------------------------------------------------------

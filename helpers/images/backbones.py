@@ -6,7 +6,6 @@ tests read the registry, so a further kind is named in one place.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -18,7 +17,7 @@ from PIL import Image, ImageOps
 
 from ..core.conventions import did_you_mean, listed, resolve_path
 from ..core.fingerprints import digest
-from .fusion import can_fuse, fuse_efficientnet
+from .engine import can_compile, compile_network
 from .weights import EmbeddingError, file_sha256, load_state, match_tensors, read_state
 
 if TYPE_CHECKING:
@@ -39,7 +38,6 @@ class Backbone:
     transform: Callable
     features: Callable
     model: torch.nn.Module | None = None
-    fusible: bool = False
 
     def ready(self, batch_size: int, precision: str, device: str) -> Backbone:
         """Lay the network out for batches of one size on one device, as fast as it can be there."""
@@ -48,12 +46,13 @@ class Backbone:
         if self.model is None:
             return self
         model = self.model.to(device=device, memory_format=torch.channels_last)
-        if device != "cpu" or not self.fusible or not can_fuse():
-            return replace(self, features=partial(_cast, self.features, device, precision))
-        dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        shape = self.prepare(Image.new("RGB", (1, 1))).shape
-        fused = fuse_efficientnet(copy.deepcopy(model), torch.zeros((batch_size, *shape), dtype=dtype))
-        return replace(self, features=lambda batch: _pooled(fused, _normalized(batch).to(dtype)))
+        if device == "cpu" and can_compile():
+            pixels = self.prepare(Image.new("RGB", (1, 1)))
+            example = torch.zeros((batch_size, *pixels.shape), dtype=pixels.dtype)
+            compiled = compile_network(_as_module(self.features, model), example, precision)
+            if compiled is not None:
+                return replace(self, features=compiled)
+        return replace(self, features=partial(_cast, self.features, device, precision))
 
     def prepare(self, image: Image.Image) -> torch.Tensor:
         """Convert an RGB image to what the network takes."""
@@ -73,6 +72,21 @@ def _cast(features: Callable, device: str, precision: str, batch: torch.Tensor) 
         torch.backends.cudnn.flags(allow_tf32=False),
     ):
         return features(batch.to(device))
+
+
+def _as_module(features: Callable, model: torch.nn.Module) -> torch.nn.Module:
+    """Make a module of a function that calls a model."""
+    import torch
+
+    class Features(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, batch: torch.Tensor) -> torch.Tensor:
+            return features(batch)
+
+    return Features().eval()
 
 
 def _middle(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -279,7 +293,7 @@ def _load_lite(name: str, weights: Path, transform: Callable) -> Backbone:
 
     model = timm.create_model(f"tf_{name.replace('-', '_')}", pretrained=False).eval()
     model.load_state_dict(match_tensors(read_state(weights), model.state_dict()))
-    return Backbone(transform, lambda batch: _pooled(model, _normalized(batch)), model, fusible=True)
+    return Backbone(transform, lambda batch: _pooled(model, _normalized(batch)), model)
 
 
 def middle_square(image: Image.Image, resized: int, side: int) -> torch.Tensor:

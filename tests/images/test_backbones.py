@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import collections
 import pickle
+import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,8 +17,8 @@ from PIL import Image
 from safetensors.torch import save_file
 from timm.data import create_transform, resolve_data_config
 
-from helpers.core.conventions import ParameterError
-from helpers.images import backbones
+from helpers.core.conventions import ROOT, ParameterError
+from helpers.images import backbones, engine
 from helpers.images.backbones import (
     BackboneKind,
     backbone_credit,
@@ -56,24 +58,83 @@ def test_a_very_long_picture_is_cut_to_its_middle():
     assert pixels.shape == (3, 224, 224) and (pixels == 255).all()
 
 
+# --- the engine -------------------------------------------------------------------------------------------------------
+
+
+def compared(network, precision, batch):
+    """Features of the compiled network, and of the network as it is, which the compiled one takes the place of."""
+    ready = network.ready(len(batch), precision, "cpu")
+    assert isinstance(ready.features, engine._Engine)
+    with torch.inference_mode():
+        return ready.features(batch).float(), network.features(batch)
+
+
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_fused_network_computes_what_the_network_computes(precision):
+def test_compiled_network_computes_what_the_network_computes(precision):
     network = load_backbone("efficientnet-lite0")
     batch = torch.stack([network.prepare(noise(300, 300)), network.prepare(noise(400, 300))])
-    with torch.inference_mode():
-        plain = network.features(batch)
-        fused = network.ready(2, precision, "cpu").features(batch).float()
-    difference = float((fused - plain).norm() / plain.norm())
+    compiled, plain = compared(network, precision, batch)
+    difference = float((compiled - plain).norm() / plain.norm())
     assert difference < (1e-5 if precision == "float32" else 0.2)
-    assert (difference > 1e-3) == (precision == "bfloat16")
 
 
-def test_without_the_operators_the_network_is_run_as_it_is(monkeypatch):
-    monkeypatch.setattr(backbones, "can_fuse", lambda: False)
+@pytest.mark.parametrize("name", ["resnet18", "squeezenet1_1", "mobilenet_v3_small", "timm:resnet10t"])
+def test_networks_of_every_kind_are_compiled(tmp_path, name):
+    torch.manual_seed(0)
+    if name.startswith("timm:"):
+        model = timm.create_model(name.removeprefix("timm:"), pretrained=False)
+    else:
+        model = torchvision.models.get_model(name, weights=None)
+    torch.save(model.state_dict(), tmp_path / "w.pth")
+    network = load_backbone(name, str(tmp_path / "w.pth"))
+    compiled, plain = compared(network, "float32", network.prepare(noise(300, 300))[np.newaxis])
+    torch.testing.assert_close(compiled, plain, rtol=0, atol=1e-5 * float(plain.abs().max()))
+
+
+def test_compiled_network_gives_the_same_bits_in_every_thread():
+    network = load_backbone("efficientnet-lite0")
+    batches = [torch.stack([network.prepare(noise(300, 300 + i))] * 2) for i in range(4)]
+    ready = network.ready(2, "float32", "cpu")
+    one_after_the_other = [ready.features(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(ready.features, batches))
+    compiled_again = network.ready(2, "float32", "cpu")
+    again = [compiled_again.features(batch) for batch in batches]
+    for ours, threads, second in zip(one_after_the_other, at_once, again):
+        assert torch.equal(ours, threads) and torch.equal(ours, second)
+        assert torch.equal(ours[0], ours[1])  # the place in a batch does not show either
+
+
+def test_without_the_engine_the_network_is_run_as_it_is(monkeypatch):
+    monkeypatch.setattr(backbones, "can_compile", lambda: False)
     network = load_backbone("efficientnet-lite0")
     batch = network.prepare(noise(300, 300))[np.newaxis]
     with torch.inference_mode():
         torch.testing.assert_close(network.ready(1, "float32", "cpu").features(batch), network.features(batch))
+
+
+def test_a_network_that_cannot_be_converted_is_run_as_it_is():
+    model = torch.nn.Identity()
+    network = backbones.Backbone(
+        middle_square_of_8, lambda batch: torch.special.zeta(batch.flatten(1).float(), 2), model
+    )
+    batch = network.prepare(noise(8, 8))[np.newaxis]
+    with pytest.warns(UserWarning, match="OpenVINO cannot convert this network .*; PyTorch runs it"):
+        ready = network.ready(1, "float32", "cpu")
+    with torch.inference_mode():
+        torch.testing.assert_close(ready.features(batch), network.features(batch), equal_nan=True)
+
+
+def middle_square_of_8(image):
+    return middle_square(image, 8, 8)
+
+
+def test_the_engine_reports_to_nobody():
+    """OpenVINO's telemetry is on unless it is declined; its package is not loaded, and OpenVINO's own stub is."""
+    program = "import sys; from helpers.images import engine; engine._import_openvino(); print(*sys.modules, sep='\\n')"
+    command = [sys.executable, "-c", program]
+    modules = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
+    assert "openvino" in modules and not any(name.startswith("openvino_telemetry") for name in modules)
 
 
 # --- pixels -----------------------------------------------------------------------------------------------------------

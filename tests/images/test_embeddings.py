@@ -49,9 +49,11 @@ def computed(images, stored):
     return embed_images(images, cache_dir=stored)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def forget_networks():
-    """No network that a test loaded, or put in the place of another, is used by the next."""
+    """Load networks anew in a test that puts something in their place, and again after it."""
+    embeddings._loaded.cache_clear()
+    yield
     embeddings._loaded.cache_clear()
 
 
@@ -109,7 +111,7 @@ def test_bfloat16_is_near(images, computed, stored):
     assert error < 0.1  # bfloat16 keeps two to three digits
 
 
-def test_second_call_is_served_from_the_store(images, computed, stored, monkeypatch):
+def test_second_call_is_served_from_the_store(images, computed, stored, monkeypatch, forget_networks):
     monkeypatch.setattr(embeddings, "load_backbone", lambda *args: pytest.fail("computed again"))
     assert same(embed_images(images, cache_dir=stored), computed)
 
@@ -500,7 +502,7 @@ def test_shipped_features_classify_imagenet():
 
 
 @pytest.mark.skipif(not IMAGENET.is_dir(), reason="the sample of ImageNet is not on this machine")
-def test_rebuilding_gives_the_shipped_features_and_other_preprocessing_does_not(tmp_path, monkeypatch):
+def test_rebuilding_gives_the_shipped_features_and_other_preprocessing_does_not(tmp_path, monkeypatch, forget_networks):
     """About 0.89 of the thousand with the model's mean and deviation of 0.5, 0.78 with the usual constants."""
     every_fifth = np.arange(0, 1000, 5)
     images = load_images(f"folder:{IMAGENET}").take(every_fifth)  # sorted by name, which is the order of the classes
