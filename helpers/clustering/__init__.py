@@ -1,1 +1,1 @@
-"""From features to clusterings and their silhouettes."""
+"""Reduce features to points, cluster the points, and measure the clusterings by silhouettes."""

@@ -1,4 +1,4 @@
-"""Features to points: normalising, principal components, and a map for the eye."""
+"""Features to points: normalisation, principal components, and a map to look at."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _BATCH = 4096  # rows that are in memory at once, of features in a file
 
 @dataclass(frozen=True)
 class PrincipalComponents:
-    """What `fit_pca` gives.
+    """The result of `fit_pca`.
 
     Attributes
     ----------
     points : ndarray of float32, shape (n, p)
         The centred features in the first p principal components.
     explained_variance_ratio : ndarray of float32, shape (min(n, d),)
-        Share of the total variance that each component explains, all of them.
+        Share of the total variance that each of all components explains.
     """
 
     points: np.ndarray
@@ -40,18 +40,25 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
     ----------
     features : ndarray, shape (n, d)
     how : {'none', 'unit', 'standard'}
-        Leave them; divide each row by its Euclidean norm; or give each column mean 0 and variance 1 (a constant
-        column becomes 0).
+        Leave them unchanged; divide each row by its Euclidean norm; or give each column mean 0 and variance 1 (a
+        constant column becomes 0).
 
     Returns
     -------
     ndarray of float32, shape (n, d)
-        Mapped from a file beside that of the features where these are.
+        If the features are mapped from a file, so is the result, from a file in the same folder.
 
     Raises
     ------
     ValueError
-        If `how` is another word, or the features are not a finite matrix.
+        If `how` is not one of these, or the features are not a finite matrix.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> normalize_features(np.array([[3.0, 4.0], [0.0, 2.0]]), "unit")
+    array([[0.6, 0.8],
+           [0. , 1. ]], dtype=float32)
     """
     from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
     from sklearn.utils import check_array, gen_batches
@@ -72,28 +79,35 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
 
 
 def _in_file(features: np.ndarray) -> bool:
-    """Whether features are mapped from a file; a copy of such features is in memory, and still of that type."""
+    """Tell whether features are mapped from a file; a copy of such features is in memory, yet of the same type."""
     return isinstance(features, np.memmap) and features.filename is not None
 
 
 def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponents:
-    """Principal components of features.
+    """Project features on their principal components.
 
     Parameters
     ----------
     features : ndarray, shape (n, d)
     n_components : int or None
-        Components kept, at most: there are no more than min(n, d). None keeps the features themselves as points.
+        Largest number of components kept; there are min(n, d). With None the points are the features themselves.
 
     Returns
     -------
     PrincipalComponents
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pca = fit_pca(np.array([[0.0, 0.0], [3.0, 4.0], [6.0, 8.0]]), 1)
+    >>> np.abs(pca.points).ravel().round(3).tolist(), pca.explained_variance_ratio.round(3).tolist()
+    ([5.0, 0.0, 5.0], [1.0, 0.0])
     """
     from sklearn.decomposition import PCA
     from sklearn.utils import gen_batches
     from threadpoolctl import threadpool_limits
 
-    # The full decomposition is exact and needs no seed; one thread, since the number of them shows in the last digits.
+    # The full decomposition is exact and needs no seed. One thread, since their number shows in the last digits.
     with threadpool_limits(limits=1):
         pca = _pca_in_batches(features) if _in_file(features) else PCA(svd_solver="full").fit(features)
         if n_components is None:
@@ -106,7 +120,7 @@ def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponen
 
 
 def _pca_in_batches(features: np.ndarray) -> IncrementalPCA:
-    """All components, so that nothing is lost from batch to batch."""
+    """Fit principal components batch by batch. All components are kept, so that no batch loses variance."""
     from sklearn.decomposition import IncrementalPCA
     from sklearn.utils import gen_batches
 
@@ -119,7 +133,7 @@ def _pca_in_batches(features: np.ndarray) -> IncrementalPCA:
 
 
 def mean_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
-    """The mean of points, and their largest distance from it along a feature: 1 if all points are equal.
+    """Calculate the mean of points and their largest distance from it along any feature; 1 if all points are equal.
 
     Parameters
     ----------
@@ -135,13 +149,13 @@ def mean_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def sample_distances(X: np.ndarray, *, n_pairs: int, random_state: int) -> np.ndarray:
-    """Euclidean distances of random pairs of different rows.
+    """Calculate the Euclidean distances of random pairs of different rows.
 
     Parameters
     ----------
     X : ndarray, shape (n, d)
     n_pairs : int
-        Pairs drawn, with replacement.
+        Number of pairs, drawn with replacement.
     random_state : int
 
     Returns
@@ -151,31 +165,38 @@ def sample_distances(X: np.ndarray, *, n_pairs: int, random_state: int) -> np.nd
     rng = np.random.default_rng(random_state)
     first = rng.integers(len(X), size=n_pairs)
     second = (first + rng.integers(1, len(X), size=n_pairs)) % len(X)
-    # In parts, so that the differences of all pairs are never held at once.
+    # In parts, since the differences of all pairs might not fit into memory.
     parts = zip(np.array_split(first, 20), np.array_split(second, 20))
     return np.concatenate([np.linalg.norm(X[i].astype(np.float64) - X[j], axis=1) for i, j in parts])
 
 
 def components_for(explained_variance_ratio: np.ndarray, share: float) -> int:
-    """The smallest number of components that together explain at least `share` of the variance."""
+    """Find the smallest number of components that together explain at least `share` of the variance.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> components_for(np.array([0.6, 0.3, 0.1]), 0.9)
+    2
+    """
     reached = np.cumsum(explained_variance_ratio) >= share - 1e-12
     return int(np.argmax(reached)) + 1 if reached.any() else len(explained_variance_ratio)
 
 
 def fit_umap(points: np.ndarray, *, n_neighbors: int, min_dist: float, random_state: int) -> np.ndarray:
-    """A two-dimensional map that keeps neighbours together (UMAP; McInnes, Healy and Melville 2018).
+    """Draw points on a two-dimensional map that keeps neighbours together (UMAP; McInnes, Healy and Melville 2018).
 
-    Distances and densities on the map are not those of the points: look at it, do not score in it.
+    Distances and densities on the map are not those of the points: it is for looking at, not for scoring.
 
     Parameters
     ----------
     points : ndarray, shape (n, p)
     n_neighbors : int
-        Neighbours looked at, n - 1 at most.
+        Neighbours of each point that the map tries to keep together; n - 1 if there are fewer.
     min_dist : float
         How tightly points may be packed on the map.
     random_state : int
-        Seed; with it UMAP runs on one thread and is reproducible.
+        Seed. UMAP runs on one thread, so that it is reproducible.
 
     Returns
     -------
@@ -183,7 +204,7 @@ def fit_umap(points: np.ndarray, *, n_neighbors: int, min_dist: float, random_st
     """
     import umap
 
-    # UMAP's spectral start needs a few more points than dimensions; a handful of images has no such start.
+    # UMAP's spectral start needs some more points than dimensions, which very small collections do not have.
     init = "spectral" if len(points) > 10 else "random"
     mapper = umap.UMAP(
         n_neighbors=min(n_neighbors, len(points) - 1),

@@ -21,13 +21,13 @@ from .distances import Clustering, cluster_distance_sums, encode
 
 @dataclass(frozen=True)
 class SilhouetteDetails:
-    """What silhouettes are made of, each of shape (n,), or (m, n) for m labelings.
+    """Silhouettes and the distances that they compare, each of shape (n,), or (m, n) for m labelings.
 
     Attributes
     ----------
     silhouette : ndarray of float64
     own : ndarray of float64
-        a(i), the mean distance to the others of the own cluster.
+        a(i), the mean distance to the other samples of the own cluster.
     rival_distance : ndarray of float64
         b(i), the mean distance to the nearest other cluster.
     rival : ndarray
@@ -71,10 +71,10 @@ class SilhouetteEstimate:
 def silhouette_samples(
     X: np.ndarray, labels: np.ndarray, *, metric: str | Callable = "euclidean", **kwds
 ) -> np.ndarray:
-    """The silhouette of every sample, for one labeling or for many.
+    """Calculate the silhouette of every sample, for one labeling or for many.
 
     The distances do not depend on the labels, so each is computed once and summed by cluster for all labelings. For one
-    labeling this takes what scikit-learn's function of this name takes, and gives what it gives.
+    labeling, arguments and result are those of scikit-learn's function of this name.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def silhouette_samples(
         ``euclidean``, ``sqeuclidean`` and ``cosine`` (the last two in time linear in n), ``precomputed``, or another
         metric of scikit-learn.
     **kwds
-        Passed to scikit-learn's pairwise distances, as ``p=3`` of ``minkowski``.
+        Passed to scikit-learn's pairwise distances, such as ``p=3`` for ``minkowski``.
 
     Returns
     -------
@@ -97,6 +97,15 @@ def silhouette_samples(
     ValueError
         If X is not finite, the shapes disagree, a label is missing, or a labeling has fewer than 2 or more than n - 1
         clusters.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[0.0], [1.0], [9.0], [10.0]])
+    >>> silhouette_samples(X, [0, 0, 1, 1]).round(3).tolist()
+    [0.895, 0.882, 0.882, 0.895]
+    >>> silhouette_samples(X, [[0, 0, 1, 1], [0, 0, 0, 1]]).mean(axis=1).round(3).tolist()
+    [0.889, 0.029]
     """
     samples = [details.silhouette for details in _details(X, labels, metric, kwds)]
     return samples[0] if np.ndim(labels) == 1 else np.stack(samples)
@@ -105,9 +114,16 @@ def silhouette_samples(
 def silhouette_details(
     X: np.ndarray, labels: np.ndarray, *, metric: str | Callable = "euclidean", **kwds
 ) -> SilhouetteDetails:
-    """The silhouettes with the distances they compare and the rival cluster.
+    """Calculate silhouettes with the distances that they compare and the rival cluster.
 
     Parameters, errors and formula are those of `silhouette_samples`; the arrays have the shape of the labels.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> details = silhouette_details(np.array([[0.0], [1.0], [5.0], [9.0]]), ["a", "a", "b", "c"])
+    >>> details.own.tolist(), details.rival_distance.tolist(), details.rival.tolist()
+    ([1.0, 1.0, 0.0, 0.0], [5.0, 4.0, 4.0, 4.0], ['b', 'b', 'c', 'b'])
     """
     parts = list(_details(X, labels, metric, kwds))
     if np.ndim(labels) == 1:
@@ -127,11 +143,11 @@ def silhouette_estimate(
     """Estimate silhouettes from a sample of rows against all points.
 
     The silhouette of a sampled row is exact, since it is compared with all points; only the mean over rows is
-    estimated. Rows are drawn within each cluster: three quarters of them in proportion to the clusters' sizes, a
-    quarter in equal numbers so that small clusters have errors too, and two at least, so that no cluster is missed.
+    estimated. Rows are drawn within each cluster: three quarters of them in proportion to the sizes of the clusters, a
+    quarter in equal numbers, so that small clusters have errors too, and at least two, so that no cluster is missed.
     The estimates are those of stratified sampling (Cochran 1977, Sampling Techniques, sections 5.3 to 5.6): unbiased,
-    with standard errors that shrink to 0 as the sample takes in the whole cluster. The variance of a cluster counts
-    the pooled variance of all clusters as one row more, since a few rows can look alike by luck.
+    with standard errors that shrink to 0 as the sample grows to the whole cluster. The variance of a cluster counts
+    the pooled variance of all clusters as one further row, since a few rows can be similar by chance.
 
     Parameters
     ----------
@@ -139,7 +155,8 @@ def silhouette_estimate(
     labels : array-like, shape (n,) or (m, n)
         One labeling, or m of them.
     n_rows : int
-        Rows drawn for each labeling, about: fewer where a cluster has not so many, more for two of each cluster.
+        Approximate number of rows drawn for each labeling: fewer if a cluster is smaller than its share, more if
+        two of each cluster are.
     metric : str or callable
         As for `silhouette_samples`.
     random_state : int
@@ -154,6 +171,16 @@ def silhouette_estimate(
     ------
     ValueError
         As `silhouette_samples`, or if n_rows is less than 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.arange(3000.0)[:, np.newaxis] + np.repeat([0, 9000], 1500)[:, np.newaxis]
+    >>> labels = np.repeat([0, 1], 1500)
+    >>> (estimate,) = silhouette_estimate(X, labels, n_rows=100)
+    >>> error = abs(estimate.mean - silhouette_samples(X, labels).mean())
+    >>> len(estimate.rows), bool(error < 3 * estimate.standard_error)
+    (100, True)
     """
     if n_rows < 2:
         raise ValueError(f"n_rows = {n_rows} is not possible: at least 2 rows are needed for an error.")
@@ -172,10 +199,10 @@ def silhouette_estimate(
 
 
 def _stratified_rows(clustering: Clustering, n_rows: int, order: np.ndarray) -> np.ndarray:
-    """The first members of each cluster in a random order, as many as its share of the rows.
+    """Take the first members of each cluster in a random order, in number its share of the rows.
 
-    One order for all labelings makes them share most of their rows: fewer distances, and errors that move together,
-    so that two labelings are compared on the same rows.
+    With one order for all labelings, these have most of their rows in common: fewer distances are computed, and their
+    errors are correlated, so that two labelings are compared on nearly the same rows.
     """
     shares = 0.75 * clustering.sizes / clustering.sizes.sum() + 0.25 / len(clustering.sizes)
     counts = np.minimum(np.maximum(np.rint(n_rows * shares).astype(int), 2), clustering.sizes)
@@ -204,11 +231,11 @@ def _stratified_estimate(silhouette: np.ndarray, clustering: Clustering, rows: n
 
 
 def centroid_silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The simplified silhouette: distances to the centres of clusters in the place of mean distances to samples.
+    """Calculate the simplified silhouette, from distances to the centres of clusters and not to their samples.
 
     Hruschka, Campello and de Castro (2006), Information Sciences 176, 1898-1927. After k-means every sample is nearest
-    to the centre of its own cluster, so this silhouette is never negative there, where the one of Rousseeuw can be:
-    a mean distance to samples also feels how widely a cluster scatters.
+    to the centre of its own cluster, so this silhouette is never negative there. Rousseeuw's can be, since the mean
+    distance to the samples of a cluster also depends on their scatter.
 
     Parameters
     ----------
@@ -229,7 +256,7 @@ def centroid_silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray
 
 
 def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """Summarise silhouettes, a row for each labeling.
+    """Summarise silhouettes in a table with a row for each labeling.
 
     Parameters
     ----------
@@ -242,18 +269,27 @@ def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by ``n_clusters``. ``score`` is the mean over samples (micro), ``macro`` the mean over clusters of
-        their means; ``median``; ``standard_error`` and ``macro_error``, the standard errors of score and macro with
-        the silhouettes taken as independent, which they are not quite: they share distances, and the true error can
-        be nearly twice as large; shares ``positive``, ``zero`` and ``negative``;
-        ``mean_positive`` and ``mean_negative`` (0 where there is none); ``worst_cluster`` and its mean,
-        ``worst_mean``.
+        their means; ``median``; ``standard_error`` and ``macro_error``, the standard errors of score and macro if the
+        silhouettes were independent (they share distances, and the true error can be nearly twice as large); the
+        shares ``positive``, ``zero`` and ``negative``; ``mean_positive`` and ``mean_negative`` (0 where there is
+        none); ``worst_cluster`` and its mean, ``worst_mean``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, labels = np.array([[0.0], [1.0], [9.0], [10.0]]), np.array([[0, 0, 1, 1], [0, 0, 1, 2]])
+    >>> silhouette_table(silhouette_samples(X, labels), labels)[["score", "macro", "positive"]].round(3).T
+    n_clusters      2      3
+    score       0.889  0.441
+    macro       0.889  0.294
+    positive    1.000  0.500
     """
     rows = [_summary(*row) for row in zip(np.atleast_2d(samples), np.atleast_2d(labels), strict=True)]
     return pd.DataFrame(rows).set_index("n_clusters")
 
 
 def cluster_table(details: SilhouetteDetails, labels: np.ndarray) -> pd.DataFrame:
-    """Summarise the silhouettes of one labeling, a row for each cluster.
+    """Summarise the silhouettes of one labeling in a table with a row for each cluster.
 
     Parameters
     ----------
@@ -264,8 +300,8 @@ def cluster_table(details: SilhouetteDetails, labels: np.ndarray) -> pd.DataFram
     Returns
     -------
     DataFrame
-        Indexed by ``cluster``: ``size``, ``mean``, share ``negative`` and ``rival``, the other cluster that is
-        nearest to most of its samples.
+        Indexed by ``cluster``: ``size``, ``mean``, the share ``negative``, and ``rival``, the other cluster that is
+        most often the nearest to its samples.
     """
     frame = pd.DataFrame({"cluster": labels, "silhouette": details.silhouette, "rival": details.rival})
     groups = frame.groupby("cluster")
@@ -280,7 +316,7 @@ def cluster_table(details: SilhouetteDetails, labels: np.ndarray) -> pd.DataFram
 
 
 def typical_and_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, *, n_worst: int) -> np.ndarray:
-    """The members of a cluster worth a look: the one with the highest silhouette, then the lowest, lowest first.
+    """Choose members of a cluster to look at: the one with the highest silhouette, then the lowest, lowest first.
 
     Parameters
     ----------
@@ -289,7 +325,7 @@ def typical_and_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, 
     cluster : int
         The label of the cluster.
     n_worst : int
-        How many of the lowest.
+        Number of samples with the lowest silhouettes.
 
     Returns
     -------
@@ -302,10 +338,11 @@ def typical_and_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, 
 
 
 def _summary(samples: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    clusters, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
+    clustering = encode(labels)
+    clusters, codes, sizes = clustering.clusters, clustering.codes, clustering.sizes
     means = np.bincount(codes, samples) / sizes
     squares = np.bincount(codes, (samples - means[codes]) ** 2)
-    # A cluster of one shows no spread; it is given that of the others, and not none.
+    # A cluster of one has no spread of its own; it is given the pooled one of all clusters.
     pooled = squares.sum() / max(len(samples) - len(clusters), 1)
     variances = np.where(sizes > 1, squares / np.maximum(sizes - 1, 1), pooled)
     positive, negative = samples > 0, samples < 0
@@ -336,14 +373,14 @@ def _details(X: np.ndarray, labels: np.ndarray, metric: str | Callable, kwds: di
 
 
 def _check_points(X: np.ndarray, metric: str | Callable, kwds: dict) -> np.ndarray:
-    # In float64 what scikit-learn is to compute, which may want other kinds of numbers, as yes and no for jaccard.
+    # Metrics that scikit-learn computes are computed in float64, or in what they need, such as booleans for jaccard.
     own = metric == "precomputed" or (metric in ("euclidean", "sqeuclidean", "cosine") and not kwds)
     X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32] if own else "numeric", input_name="X")
     if metric != "precomputed":
         return X.astype(np.float64) if X.dtype == np.float32 and (not own or scipy.sparse.issparse(X)) else X
     if X.shape[0] != X.shape[1]:
         raise ValueError(f"The precomputed distance matrix must be square, and its shape is {X.shape}.")
-    # The words and the tolerance of scikit-learn: rounding is let pass.
+    # The message and the tolerance of scikit-learn, which allows for rounding.
     if (abs(X.diagonal()) > 100 * np.finfo(X.dtype).eps).any():
         raise ValueError(
             "The precomputed distance matrix contains non-zero elements on the diagonal. Use np.fill_diagonal(X, 0)."
@@ -352,7 +389,7 @@ def _check_points(X: np.ndarray, metric: str | Callable, kwds: dict) -> np.ndarr
 
 
 def _check_labels(labels: np.ndarray, n_samples: int) -> list[Clustering]:
-    """The clusterings of one labeling or of several."""
+    """Check and encode one labeling or several."""
     labels = np.asarray(labels)
     if labels.ndim not in (1, 2) or len(labels) == 0:
         raise ValueError(f"labels must be of shape (n,), or (m, n) for m labelings, not {labels.shape}.")
@@ -364,7 +401,7 @@ def _check_labels(labels: np.ndarray, n_samples: int) -> list[Clustering]:
     clusterings = [encode(labeling) for labeling in labelings]
     for n_clusters in (len(clustering.sizes) for clustering in clusterings):
         if not 2 <= n_clusters <= n_samples - 1:
-            # In the words of scikit-learn, which callers may match.
+            # The message of scikit-learn, which callers may match.
             raise ValueError(
                 f"Number of labels is {n_clusters}. Valid values are 2 to n_samples - 1 (inclusive), and there are "
                 f"{n_samples} samples."
@@ -373,7 +410,7 @@ def _check_labels(labels: np.ndarray, n_samples: int) -> list[Clustering]:
 
 
 def _reduce(sums: np.ndarray, clustering: Clustering, codes: np.ndarray) -> SilhouetteDetails:
-    """Silhouettes of samples in the clusters `codes` from the sums of their distances to all clusters."""
+    """Calculate silhouettes of samples in the clusters `codes` from the sums of their distances to all clusters."""
     sizes = clustering.sizes[codes]
     own = sums[np.arange(len(codes)), codes] / np.maximum(sizes - 1, 1)
     return _compare(own, sums / clustering.sizes, clustering, codes)

@@ -1,9 +1,9 @@
-"""The k-means sweep: one clustering for each number of clusters, from starts that all of them share.
+"""The k-means sweep: one clustering for each number of clusters, from common starts.
 
-A restart is one draw of k-means++ (Arthur & Vassilvitskii 2007, k-means++: the advantages of careful seeding), as long
-as the largest k: since its centres are drawn one after the other, its first k are a draw for k. Each k is also tried
-from the best clustering of the k before it with centres added, as Likas et al. do (2003, The global k-means clustering
-algorithm, Pattern Recognition 36, 451-461), so that inertia never rises with k.
+A restart is one draw of k-means++ (Arthur & Vassilvitskii 2007, k-means++: the advantages of careful seeding) with the
+centres of the largest k: since they are drawn one after the other, the first k of them are a draw for k. Each k is also
+tried from the best clustering of the k before it with centres added, as by Likas et al. (2003, The global k-means
+clustering algorithm, Pattern Recognition 36, 451-461), so that inertia never rises with k.
 
 Restarts only have to be compared, so scikit-learn's Lloyd runs them in float32 on the leading principal components.
 The best of them is then finished on all features in float64, until no point changes its cluster.
@@ -34,11 +34,11 @@ from ..core.scheduling import one_thread, run_tasks
 from .reduction import mean_and_scale
 
 _N_COMPONENTS = 64  # on which restarts are compared
-_MAX_ITER = 300  # as in scikit-learn; k-means stops earlier on all but contrived data
-_N_CANDIDATES = 8  # points of which one becomes a further centre
-_N_ROUNDS = 2  # in which each k learns from the k before it and the k after it
+_MAX_ITER = 300  # as in scikit-learn; on all but contrived data k-means stops earlier
+_N_CANDIDATES = 8  # points from which a further centre is chosen
+_N_ROUNDS = 2  # in which each k is tried from the k before it and the k after it
 _BATCH = 2048  # rows whose distances to all centres are held at once
-_VALUES = 2**22  # of some rows that are added up at once
+_VALUES = 2**22  # of the rows that are added up at once
 _N_PASSES = 3  # over points that are read in batches; seven more were seen to lower inertia by about 1 %
 
 _Start = tuple[np.ndarray, float]  # labels and their inertia on the leading components
@@ -60,7 +60,7 @@ class KMeansSweep:
     centers : list of ndarray of float64, shape (k, p)
         The means of the clusters, for each k.
     algorithm : {'lloyd', 'minibatch'}
-        How they were found.
+        The algorithm that found them.
     """
 
     k_values: np.ndarray
@@ -87,16 +87,16 @@ def sweep_kmeans(
         Points, float32 or float64; for ``minibatch`` an array that is mapped from a file need not fit into memory.
     k_values : sequence of int
         Numbers of clusters, in any order, each at least 1 and at most the number of distinct points.
-        The clustering for one k depends on the others, which share their starts with it.
+        The clustering for one k depends on the other ks, which have their starts in common with it.
     n_init : int
-        Draws of centres, each tried for every k.
+        Number of draws of centres, each tried for every k.
     random_state : int
         Seed; the result depends on neither `n_jobs` nor the number of threads.
     n_jobs : int, optional
-        Fits that run at once, as joblib has it.
+        Number of fits at once, as in joblib.
     algorithm : {'lloyd', 'minibatch'}
-        ``minibatch`` holds a batch of points at a time, shares no starts between the ks, and ends near to an optimum
-        and not in one.
+        ``minibatch`` holds a batch of points at a time, fits each k by itself, and ends near a local optimum where
+        ``lloyd`` ends in one.
 
     Returns
     -------
@@ -106,6 +106,15 @@ def sweep_kmeans(
     ------
     ValueError
         If there is no such algorithm, X is not a finite matrix, its squares overflow, or a k is not possible for it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> sweep = sweep_kmeans(np.array([[0.0], [1.0], [9.0], [10.0], [11.0]]), [1, 2])
+    >>> sweep.labels.tolist()
+    [[0, 0, 0, 0, 0], [1, 1, 0, 0, 0]]
+    >>> sweep.inertia.round(3).tolist(), sweep.centers[1].round(3).tolist()
+    ([110.8, 2.5], [[10.0], [0.5]])
     """
     X = check_array(X, dtype=[np.float64, np.float32], order="C", input_name="X")
     ks = _check_k_values(k_values, X)
@@ -114,8 +123,8 @@ def sweep_kmeans(
     if algorithm not in ("lloyd", "minibatch"):
         raise ValueError(f"algorithm = {algorithm!r} is not allowed; allowed are 'lloyd' and 'minibatch'.")
     points = _standardize(X)
-    # One thread a fit: the order in which threads add up would show in the last digits, and from there in labels.
-    # Warnings are silenced here and not in the fits, whose threads share one list of filters.
+    # One thread for each fit: the order in which threads add up would show in the last digits, and then in labels.
+    # Warnings are silenced here and not in the fits, since threads have one list of filters in common.
     with one_thread(__name__), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of equal centres, which `_finish` tells apart
         find = _sweep if algorithm == "lloyd" else _by_batches
@@ -136,7 +145,7 @@ def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
         raise ValueError("k_values is empty; name at least one number of clusters.")
     if not all(isinstance(k, Integral) and not isinstance(k, bool) for k in ks):
         raise ValueError(f"k_values = {ks} must be whole numbers.")
-    distinct = len(np.unique(X[:, 0]))  # at least so many, and quicker to count than whole rows
+    distinct = len(np.unique(X[:, 0]))  # a lower bound, which takes less time than counting whole rows
     if distinct < max(ks):
         distinct = _count_distinct(X, max(ks))
     for k in ks:
@@ -146,7 +155,7 @@ def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
 
 
 def _count_distinct(X: np.ndarray, enough: int) -> int:
-    """The number of distinct points, or what was counted when it was enough."""
+    """Count distinct points until there are enough."""
     found: set[bytes] = set()
     for rows in gen_batches(len(X), _BATCH):
         found.update(row.tobytes() for row in X[rows] + 0.0)  # -0 is 0
@@ -157,7 +166,7 @@ def _count_distinct(X: np.ndarray, enough: int) -> int:
 
 @dataclass(frozen=True)
 class _Points:
-    """The points about their mean and within 1 of it, so that an offset or a scale costs no digits."""
+    """Points centred and scaled to lie within 1 of their mean, so that an offset or a scale costs no digits."""
 
     X: np.ndarray
     mean: np.ndarray
@@ -168,7 +177,7 @@ class _Points:
         return len(self.X)
 
     def __getitem__(self, rows: slice | np.ndarray) -> np.ndarray:
-        """Some of them, in float64."""
+        """Centre and scale some of them in float64."""
         points = np.subtract(self.X[rows], self.mean, dtype=np.float64)
         points /= self.scale
         return points
@@ -183,12 +192,12 @@ def _standardize(X: np.ndarray) -> _Points:
 
 
 def _sweep(rows: _Points, ks: list[int], n_init: int, random_state: int, n_jobs: int | None) -> dict[int, _Fit]:
-    """Fit each of the rising ks."""
+    """Fit each k, in ascending order."""
     points = rows[:]
     rng = np.random.RandomState(random_state)
     view = _leading_components(points, rng)
     draws = [kmeans_plusplus(view, ks[-1], random_state=rng)[0] for _ in range(n_init)]
-    # The largest k first, since they take longest.
+    # The largest k first, since it takes longest.
     tasks = [(centers[:k],) for k in reversed(ks) for centers in draws]
     runs = run_tasks(_lloyd, tasks, shared=(view,), n_jobs=n_jobs, desc="k-means", unit="fit")
     best: dict[int, _Start] = {}
@@ -203,7 +212,7 @@ def _sweep(rows: _Points, ks: list[int], n_init: int, random_state: int, n_jobs:
 
 
 def _leading_components(points: np.ndarray, rng: np.random.RandomState) -> np.ndarray:
-    """The points in float32, turned to their leading principal axes where they have more features than those."""
+    """Turn points to float32, and project those with many features on their leading principal axes."""
     view = points.astype(np.float32)
     if view.shape[1] <= _N_COMPONENTS:
         return view
@@ -212,7 +221,8 @@ def _leading_components(points: np.ndarray, rng: np.random.RandomState) -> np.nd
 
 
 def _lloyd(view: np.ndarray, centers: np.ndarray) -> _Start:
-    # What was checked once by `sweep_kmeans` is not checked here.
+    """Run Lloyd's algorithm from some centres (a task)."""
+    # The points were checked by `sweep_kmeans`.
     with config_context(assume_finite=True, skip_parameter_validation=True):
         kmeans = KMeans(len(centers), init=centers, n_init=1).fit(view)
     return kmeans.labels_, float(kmeans.inertia_)
@@ -235,9 +245,9 @@ def _learn_from_neighbors(view: np.ndarray, starts: dict[int, _Start], rng: np.r
 
 
 def _grow(points: np.ndarray, labels: np.ndarray, smaller: int, k: int, rng: np.random.RandomState) -> np.ndarray:
-    """Labels of k clusters and less inertia: each new cluster is what lies nearer to one point than to its centre.
+    """Add clusters up to k, each made of the points that are nearer to one point than to their centre.
 
-    That point is drawn as in k-means++: the best of some candidates.
+    That point is drawn as in k-means++, as the best of some candidates. Inertia becomes less.
     """
     labels = labels.copy()
     squares = _squares(points, _means(points, labels, smaller), labels)
@@ -254,7 +264,7 @@ def _grow(points: np.ndarray, labels: np.ndarray, smaller: int, k: int, rng: np.
 
 
 def _shrink(points: np.ndarray, centers: np.ndarray, k: int) -> np.ndarray:
-    """K of the centres: those whose points would lose most by moving to the second nearest are kept."""
+    """Remove centres down to k, each time the one whose points lose least by moving to their second nearest."""
     while len(centers) > k:
         distances = euclidean_distances(points, centers, squared=True)
         nearest = distances.argmin(axis=1)
@@ -265,16 +275,16 @@ def _shrink(points: np.ndarray, centers: np.ndarray, k: int) -> np.ndarray:
 
 
 def _fit(points: np.ndarray, start: np.ndarray, k: int, before: _Fit | None, rng: np.random.RandomState) -> _Fit:
-    """The start, finished on all features, or the clustering before with centres added where that is better."""
+    """Finish the start on all features, or the clustering before with centres added where that one is better."""
     fit = _finish(points, start, k)
     if before is None or fit[1] <= before[1]:
         return fit
     fit = _finish(points, _grow(points, before[0], len(before[2]), k, rng), k)
-    return fit[0], min(fit[1], before[1]), fit[2]  # it cannot be above the one before, except in the last digit
+    return fit[0], min(fit[1], before[1]), fit[2]  # it cannot exceed the one before, except in the last digit
 
 
 def _finish(points: np.ndarray | _Points, labels: np.ndarray, k: int, max_iter: int = _MAX_ITER) -> _Fit:
-    """Lloyd's iterations on all features, until no point changes its cluster; clusters ordered by size."""
+    """Iterate Lloyd's algorithm on all features until no point changes its cluster, and order clusters by size."""
     for _ in range(max_iter):
         labels = _fill_empty(points, labels, k)
         centers = _means(points, labels, k)
@@ -302,12 +312,12 @@ def _fill_empty(points: np.ndarray | _Points, labels: np.ndarray, k: int) -> np.
         farthest = np.where(sizes[labels] > 1, squares, -1).argmax()
         sizes[labels[farthest]] -= 1
         labels[farthest], sizes[cluster] = cluster, 1
-        squares = np.minimum(squares, _squares(points, points[[farthest]]))  # its duplicates are no candidates now
+        squares = np.minimum(squares, _squares(points, points[[farthest]]))  # so that no duplicate of it is chosen
     return labels
 
 
 def _means(points: np.ndarray | _Points, labels: np.ndarray, k: int) -> np.ndarray:
-    """The mean of each cluster, 0 for an empty one."""
+    """Calculate the mean of each cluster; 0 for an empty one."""
     sizes = np.bincount(labels, minlength=k)
     batches = gen_batches(len(points), max(_BATCH, _VALUES // points[:1].shape[1]))
     total = sum(_sums(points[rows], labels[rows], k) for rows in batches)
@@ -320,7 +330,7 @@ def _sums(points: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
 
 
 def _nearest(points: np.ndarray | _Points, centers: np.ndarray) -> np.ndarray:
-    """The nearest centre of each point, from |c|^2 / 2 - xc, which is least for the same c as |x - c|^2."""
+    """Find the nearest centre of each point, from |c|^2 / 2 - xc, which is least for the same c as |x - c|^2."""
     half_squares = (centers**2).sum(axis=1) / 2
     labels = np.empty(len(points), dtype=np.int32)
     for rows in gen_batches(len(points), _BATCH):
@@ -329,7 +339,7 @@ def _nearest(points: np.ndarray | _Points, centers: np.ndarray) -> np.ndarray:
 
 
 def _squares(points: np.ndarray | _Points, centers: np.ndarray, labels: np.ndarray | None = None) -> np.ndarray:
-    """The squared distance of each point to the centre that its label names, or to the only one."""
+    """Calculate the squared distance of each point to the centre that its label names, or to the only centre."""
     squares = np.empty(len(points), dtype=points.dtype)
     for rows in gen_batches(len(points), _BATCH):
         difference = points[rows] - (centers if labels is None else centers[labels[rows]])
@@ -352,9 +362,9 @@ def _by_batches(points: _Points, ks: list[int], n_init: int, random_state: int, 
 
 
 def _mini_batch(points: _Points, k: int, seed: int) -> _Start:
-    """A task: some passes over the points in random batches, and the labels after them."""
+    """Pass over the points in random batches, then label them (a task)."""
     rng = np.random.RandomState(seed)
-    size = max(_BATCH, 3 * k)  # the first batch gives the first centres, too
+    size = max(_BATCH, 3 * k)  # the first centres are chosen from the first batch
     kmeans = MiniBatchKMeans(k, n_init=1, random_state=rng, compute_labels=False)
     with config_context(assume_finite=True):
         for _ in range(_N_PASSES):

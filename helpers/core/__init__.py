@@ -1,1 +1,1 @@
-"""The ground floor: conventions, fingerprints, files, the cache, and where tasks run. It knows nothing of images."""
+"""Conventions, fingerprints, files, the cache and the scheduling of tasks: what all wings use, without images."""

@@ -8,13 +8,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
-# A relative path means the same in `make`, in papermill and in a notebook opened from notebooks/: it starts at the
-# repository. A copy of the package installed outside of it has no repository, and starts where it is run.
+# Relative paths start at the repository, so that they mean the same in `make`, in papermill and in a notebook opened
+# from notebooks/. A package that is installed outside of a repository resolves them from the working directory.
 ROOT = _CHECKOUT if (_CHECKOUT / "pyproject.toml").is_file() else Path.cwd()
 
 
 class ParameterError(ValueError):
-    """A parameter was refused; the message is one sentence that says which, why and what is allowed."""
+    """A parameter was refused; the message is one sentence that names it, the reason and the allowed values."""
 
 
 def resolve_path(path: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and arrays that live in files."""
+"""Files that are written completely or not at all, and arrays that are mapped from files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def write_atomically(path: Path, write: Callable[[typing.BinaryIO], None]) -> None:
-    """Let `write` fill a file beside `path` and rename it into place, so that no half of it is ever seen."""
+    """Let `write` fill a temporary file and rename it to `path`, so that no reader sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
         try:
@@ -26,9 +26,12 @@ def write_atomically(path: Path, write: Callable[[typing.BinaryIO], None]) -> No
 
 
 def mapped_array(shape: tuple[int, int], folder: str | Path) -> np.memmap:
-    """An array of float32 that need not fit into memory, mapped from a file of a folder that is gone with it."""
+    """Create an array of float32 that need not fit into memory.
+
+    It is mapped from a file in `folder` that has no name, so its space is free again once the array is gone.
+    """
     with tempfile.NamedTemporaryFile(dir=folder, prefix="array-") as file:
         if hasattr(os, "posix_fallocate"):
-            # Without it a full disk would be noticed at a write to memory, which ends the process.
+            # Otherwise a full disk would be noticed at a write to memory only, which kills the process.
             os.posix_fallocate(file.fileno(), 0, 4 * int(np.prod(shape)))
         return np.memmap(typing.cast(typing.BinaryIO, file), dtype=np.float32, shape=shape)

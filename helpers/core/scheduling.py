@@ -37,7 +37,7 @@ _SECONDS = 10  # to wait for a scheduler, and then for a worker
 
 
 class SchedulerError(ParameterError):
-    """The cluster cannot be used, or was lost; the message is one sentence that says why."""
+    """The cluster cannot be used or was lost; the message is one sentence that gives the reason."""
 
 
 # --- tasks ------------------------------------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def _results(task: Callable[..., Any], arguments: Sequence[tuple], shared: tuple
 
 
 class _Shared:
-    """Values that the tasks of a call have in common: in threads as they are, in another process mapped from a file."""
+    """Values that all tasks of a call share: used directly in threads, mapped from a file in other processes."""
 
     def __init__(self, values: tuple, path: str = "", remote: bool = False) -> None:
         self.values, self.path, self.remote = values, path, remote
@@ -207,14 +207,14 @@ def _threads(module: str) -> ThreadpoolController:
 
 
 class _Cluster:
-    """The cluster in use, if any: its client, its address, the folder that its workers see, and how to leave it."""
+    """The cluster in use, if any: its client, its address, the folder that its workers see, and its exit stack."""
 
     def __init__(self) -> None:
         self.client: Client | None = None
         self.address, self.folder, self.leave = "", Path(tempfile.gettempdir()), ExitStack()
 
     def gone(self) -> str:
-        """That the scheduler is lost, in a sentence."""
+        """Say in a sentence that the scheduler is lost."""
         return (
             f"The scheduler {self.address} has disappeared; what was stored is kept, and the next run goes on from "
             "there."
@@ -225,14 +225,14 @@ _cluster = _Cluster()
 
 
 def use_scheduler(scheduler: str, *, cache_dir: str | Path = "_build/cache") -> None:
-    """Let the tasks of this process run on a Dask cluster from now on, and say where its dashboard is.
+    """Run the tasks of this process on a Dask cluster from now on, and print the address of its dashboard.
 
     Parameters
     ----------
     scheduler : str
-        Empty for threads of this machine; ``local`` for a cluster of processes on it, as many as it has processors;
-        or the address of a scheduler, such as ``tcp://10.0.0.1:8786``. With one thread on one worker in all, joblib
-        stays in this process.
+        Empty for threads of this machine; ``local`` for a cluster with a process for each processor of this machine;
+        or the address of a scheduler, such as ``tcp://10.0.0.1:8786``. If the cluster has one thread in all, joblib
+        runs the tasks in this process.
     cache_dir : path
         Folder of stored results, which all workers must see under the same path.
 
@@ -240,7 +240,7 @@ def use_scheduler(scheduler: str, *, cache_dir: str | Path = "_build/cache") -> 
     ------
     SchedulerError
         If Dask is not installed, the scheduler cannot be reached or has no workers, or a worker does not see the
-        folder or has another version of anything that shows in a result.
+        folder or has another version of a library or source that results depend on.
     """
     global _cluster
     _cluster.leave.close()
@@ -263,12 +263,12 @@ def use_scheduler(scheduler: str, *, cache_dir: str | Path = "_build/cache") -> 
 
 
 def check_workers(function: Callable[..., dict[str, str]], *args: Any) -> None:
-    """Refuse workers on which a function, such as one that gives versions by name, gives something else than here.
+    """Refuse workers on which a function, such as one that returns versions by name, returns another value than here.
 
     Raises
     ------
     SchedulerError
-        Naming the first worker and what is different. Without a cluster there is nothing to refuse.
+        If there is such a worker; it names the first one and the difference. Without a cluster nothing is checked.
     """
     if _cluster.client is not None:
         _check_same(_cluster.client, function, *args)
@@ -282,17 +282,17 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
             f"scheduler = {scheduler!r} needs Dask, which is not installed here; install the extra scale, with "
             'python -m pip install -c constraints.txt -e ".[scale]".'
         ) from None
-    # What goes wrong is said in one sentence, by `run_tasks`, and not by each part of Dask on its own.
+    # Errors are reported in one sentence, by `run_tasks`, and not by each part of Dask as well.
     for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler == LOCAL:
         scheduler = leave.enter_context(local_cluster(joblib.cpu_count()))
     try:
-        # Directly: otherwise what tasks return would go through the scheduler.
+        # Otherwise the results of tasks would go through the scheduler.
         return Client(scheduler, timeout=_SECONDS, direct_to_workers=True)
     except (OSError, ValueError, TypeError) as error:
         reason = type(error).__name__
-    # The half-made client goes now: later it might while Dask holds the lock that it asks for, and wait for ever.
+    # Collect the half-made client now: later its finalizer might run while Dask holds the lock it needs: a deadlock.
     gc.collect()
     raise SchedulerError(
         f"The scheduler {scheduler!r} cannot be reached ({reason}); scheduler takes nothing, 'local', or an address "
@@ -301,20 +301,22 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
 
 
 def local_cluster(n_workers: int) -> LocalCluster:
-    """A cluster of processes of this machine with one thread each, which are started again when they die."""
+    """Start a cluster of processes of this machine with one thread each, which are restarted when they die."""
     import dask
     from distributed import LocalCluster
 
-    # Dask tells malloc to give memory back at once, and getting it again costs more than the distances in it.
-    kept = {f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**25 for name in ("TRIM", "MMAP")}
-    with dask.config.set(kept):
+    # Dask tells malloc to return memory to the system at once; allocating it again takes longer than the distances.
+    malloc_options = {
+        f"distributed.nanny.pre-spawn-environ.MALLOC_{name}_THRESHOLD_": 2**25 for name in ("TRIM", "MMAP")
+    }
+    with dask.config.set(malloc_options):
         return LocalCluster(
             n_workers=n_workers,
             threads_per_worker=1,
-            memory_limit=0,  # files that are mapped would count, too
+            memory_limit=0,  # mapped files would count towards it
             dashboard_address="127.0.0.1:0",
             silence_logs=logging.CRITICAL,
-            env={"TQDM_DISABLE": "1"},  # the bars of tasks within tasks
+            env={"TQDM_DISABLE": "1"},  # no bars from within tasks
         )
 
 

@@ -1,7 +1,7 @@
-"""What the numbers are held against: structureless data, the ceiling of the score, and the same data once more.
+"""References to compare criteria with: structureless data, the ceiling of the score, and subsamples of the data.
 
-A criterion always has a largest value somewhere. Whether that value means anything shows only beside what it is where
-there is nothing to find, what it could be at most, and what it becomes when a part of the samples is left out.
+A criterion always has a largest value at some k. Whether that value means anything shows only in comparison with its
+value on data without structure, with its upper bound, and with its value on a part of the samples.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from sklearn.metrics import adjusted_rand_score, pairwise_distances_chunked
 from sklearn.utils import check_array
 from tqdm import tqdm
 
+from ..clustering.distances import encode
 from ..clustering.silhouette import silhouette_estimate, silhouette_samples, silhouette_table
 from ..clustering.sweep import sweep_kmeans
 from ..core.scheduling import one_thread, run_tasks
 
 GAP_REFERENCES = ("pca", "uniform")
 NULL_KINDS = ("uniform", "gaussian", "elliptical")
-# What of the silhouettes is held against the nulls; columns of `silhouette_table`.
+# Measures that are compared with those of structureless data; columns of `silhouette_table`.
 NULL_MEASURES = ("score", "macro", "positive")
 # The silhouettes of a reference with more samples than this are estimated from some rows. For 20,000 samples of 1,280
-# features and 15 labelings that takes 1.2 s of one core where exact ones took 8.2 s, and the k-means before it 4 to 6 s.
-# No score or macro was off by more than 0.001 there, at a standard error of 0.0013; for 5,000 samples of 300 features
-# (9 references, 15 labelings) score and macro were off by 0.0005 in the root mean square and by 0.0017 at most, and the
-# share of positive samples by 0.008 and 0.025.
+# features and 15 labelings that takes 1.2 s of a core where exact ones take 8.2 s; the k-means before it takes 4 to 6 s.
+# No score or macro was off by more than 0.001 there, with a standard error of 0.0013. For 5,000 samples of 300
+# features (9 references, 15 labelings) score and macro were off by 0.0005 in the root mean square and by 0.0017 at
+# most; the share of positive samples by 0.008 and 0.025.
 _N_EXACT = 4000
 _N_ROWS = 1000
 # MiB of distances held at once by the ceiling.
@@ -58,18 +59,24 @@ class GapStatistic:
 
     @property
     def n_clusters(self) -> int | None:
-        """The smallest k whose gap is at least that of k + 1 less its s; None where no k tried is."""
+        """The smallest k whose gap is at least that of k + 1 less its s; None if there is none."""
         columns = self.table()
         return gap_choice(columns["gap"], columns["s"])
 
     def table(self) -> pd.DataFrame:
-        """A row for each k: ``log_w``, ``expected``, their difference ``gap``, and ``s``."""
+        """Tabulate ``log_w``, ``expected``, their difference ``gap``, and ``s``, with a row for each k."""
         columns = {"log_w": self.log_w, "expected": self.expected, "gap": self.expected - self.log_w, "s": self.s}
         return pd.DataFrame(columns, index=pd.Index(self.k_values, name="n_clusters"))
 
 
 def gap_choice(gap: pd.Series, s: pd.Series) -> int | None:
-    """The smallest k whose gap is at least that of k + 1 less its s, from columns indexed by k; None where none is."""
+    """Find the smallest k whose gap is at least that of k + 1 less its s; None if there is none.
+
+    Parameters
+    ----------
+    gap, s : Series
+        Indexed by k.
+    """
     reached = gap.to_numpy()[:-1] >= (gap - s).to_numpy()[1:]
     return int(gap.index[reached.argmax()]) if reached.any() else None
 
@@ -93,7 +100,7 @@ class NullSilhouettes:
     positive: np.ndarray
 
     def table(self, quantiles: tuple[float, float] = (0.05, 0.95)) -> pd.DataFrame:
-        """A row for each kind and k; of score, macro and positive the mean, ``_low`` and ``_high`` quantile."""
+        """Tabulate mean, ``_low`` and ``_high`` quantile of score, macro and positive, a row for each kind and k."""
         columns = {}
         for name in NULL_MEASURES:
             values = getattr(self, name)
@@ -120,7 +127,7 @@ class Stability:
     ari: np.ndarray
 
     def table(self) -> pd.DataFrame:
-        """A row for each k: ``stability``, the mean, and ``spread``, the standard deviation over subsamples."""
+        """Tabulate ``stability``, the mean over subsamples, and ``spread``, their standard deviation, for each k."""
         columns = {"stability": self.ari.mean(axis=0), "spread": self.ari.std(axis=0, ddof=1)}
         return pd.DataFrame(columns, index=pd.Index(self.k_values, name="n_clusters"))
 
@@ -132,13 +139,13 @@ class SilhouetteCeiling:
     Attributes
     ----------
     ceiling : float
-        No clustering whatever of these samples has a larger score.
+        No clustering of these samples has a larger score.
     by_sizes : ndarray of float64, shape (m,)
         No clustering into clusters of the same sizes as labeling m has a larger score.
     n_rows : int
-        The samples that the averages were taken over.
+        Number of samples over which the averages were taken.
     standard_error : float
-        Of `ceiling`, from sampling rows; 0 where all were taken.
+        Of `ceiling`, from sampling rows; 0 if all rows were taken.
     """
 
     ceiling: float
@@ -152,16 +159,16 @@ class SilhouetteCeiling:
 
 @dataclass(frozen=True)
 class _Cloud:
-    """Points in their principal axes, where structureless data of the same shape is drawn column by column.
+    """Points rotated to their principal axes, along which structureless data of the same shape is drawn.
 
-    Distances do not see the rotation. `mean` (1, q) is what was subtracted, in the same axes.
+    The rotation changes no distance. `mean` (q,) is the mean that was subtracted, rotated as well.
     """
 
     points: np.ndarray
     mean: np.ndarray
 
     def draw(self, kind: str, rng: np.random.Generator) -> np.ndarray:
-        """Points of one kind, in float32, of the shape of `points`."""
+        """Draw points of one kind, in float32 and of the shape of `points`."""
         if kind == "uniform":
             low, high = self.points.min(axis=0), self.points.max(axis=0)
             return low + (high - low) * rng.random(self.points.shape, dtype=np.float32)
@@ -169,33 +176,32 @@ class _Cloud:
         return normal if kind == "gaussian" else normal * self._scales(normal, rng)[:, np.newaxis]
 
     def _scales(self, normal: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A factor for each row of `normal` that makes its norms vary as much as those of the points, but not less.
+        """Calculate factors for the rows of `normal` with which its norms vary as those of the points, or more.
 
-        The logarithms of the factors are those of the norms of the points, shrunk to the variance that these have
-        beyond those of `normal`; their mean square is 1, so that the covariance stays.
+        The logarithms of the factors are those of the norms of the points, shrunk to the variance by which these
+        exceed those of `normal`. The mean square of the factors is 1, so that the covariance stays.
         """
-        ours, theirs = _log_norms(self.points), _log_norms(normal)
-        excess = np.sqrt(max(0.0, 1 - theirs.var() / max(ours.var(), np.finfo(np.float32).tiny)))
-        scales = np.exp(excess * (ours - ours.mean()))[rng.permutation(len(ours))]
+        log_norms = _log_norms(self.points)
+        share = 1 - _log_norms(normal).var() / max(log_norms.var(), np.finfo(np.float32).tiny)
+        scales = np.exp(np.sqrt(max(0.0, share)) * (log_norms - log_norms.mean()))[rng.permutation(len(normal))]
         return (scales / np.sqrt(np.mean(scales**2))).astype(np.float32)
 
 
 def _log_norms(points: np.ndarray) -> np.ndarray:
     norms = np.linalg.norm(points.astype(np.float64), axis=1)
-    # A point in the very centre has no logarithm; it is given the smallest that there is.
+    # The norm of a point in the very centre has no logarithm; it is replaced by the smallest of the others.
     return np.log(np.maximum(norms, norms[norms > 0].min(initial=1.0)))
 
 
 def _principal_cloud(X: np.ndarray) -> _Cloud:
-    """Rotate points to their principal axes, with one axis more for the part of the mean that lies in none of them."""
-    # One thread, since the number of them shows in the last digits.
+    """Rotate points to their principal axes, and add an axis for the part of the mean that is orthogonal to them."""
     with one_thread(__name__):
         pca = PCA(svd_solver="covariance_eigh" if X.shape[1] <= X.shape[0] else "full")
         points = pca.fit_transform(X)
     mean = pca.components_ @ pca.mean_
-    beyond = np.sqrt(max(0.0, pca.mean_ @ pca.mean_ - mean @ mean))
+    orthogonal = np.sqrt(max(0.0, pca.mean_ @ pca.mean_ - mean @ mean))
     points = np.column_stack([points, np.zeros(len(X))])
-    return _Cloud(points.astype(np.float32), np.append(mean, beyond).astype(np.float32))
+    return _Cloud(points.astype(np.float32), np.append(mean, orthogonal).astype(np.float32))
 
 
 def _generators(random_state: int, n: int) -> list[np.random.Generator]:
@@ -212,26 +218,26 @@ def gap_statistic(
     random_state: int = 0,
     n_jobs: int | None = None,
 ) -> GapStatistic:
-    """The gap between the inertia of uniform references and that of the data, on a logarithmic scale.
+    """Calculate the gap between the inertia of uniform references and that of the data, on a logarithmic scale.
 
     Tibshirani, Walther and Hastie (2001), Estimating the number of clusters in a data set via the gap statistic,
     Journal of the Royal Statistical Society B 63, 411-423. With squared Euclidean distances their W_k is the inertia.
-    It is the one criterion here that can answer 1.
+    It is the only criterion here that can answer 1.
 
     Parameters
     ----------
     X : array-like, shape (n, p)
-        What k-means sees.
+        The points that k-means clusters.
     k_values : sequence of int, length m
         Consecutive numbers of clusters, from 1 on.
     references : {'pca', 'uniform'}
         Uniform over a box along the principal axes of X (the paper's version b) or along its features (version a).
     n_references : int
     n_init : int
-        Restarts of k-means, the same for X and the references, so that neither is fitted better.
+        Restarts of k-means, for X and the references alike, so that neither is fitted better.
     random_state : int
     n_jobs : int, optional
-        References that are clustered at once; it does not change the result.
+        Number of references that are clustered at once; it does not change the result.
 
     Returns
     -------
@@ -242,6 +248,13 @@ def gap_statistic(
     ValueError
         If k_values are not 1, 2, 3 and so on, there are fewer than two references or they are of an unknown kind, or
         X is refused by `sweep_kmeans`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 20, axis=0)
+    >>> gap_statistic(X, range(1, 6), n_references=5).n_clusters
+    3
     """
     ks = list(k_values)
     if ks != list(range(1, len(ks) + 1)) or len(ks) < 2:
@@ -263,7 +276,7 @@ def gap_statistic(
 
 
 def _log_inertia(cloud: _Cloud, ks: list[int], n_init: int, random_state: int, rng: np.random.Generator) -> np.ndarray:
-    """A task: a uniform reference, clustered."""
+    """Draw and cluster a uniform reference (a task)."""
     points = cloud.draw("uniform", rng)
     return np.log(sweep_kmeans(points, ks, n_init=n_init, random_state=random_state).inertia)
 
@@ -279,14 +292,14 @@ def null_silhouettes(
     random_state: int = 0,
     n_jobs: int | None = None,
 ) -> NullSilhouettes:
-    """The silhouettes that structureless data of the same shape gets at each k.
+    """Measure the silhouettes of structureless data of the same shape at each k.
 
-    Three kinds of it, all drawn along the principal axes of the features: ``uniform`` over their box (as for the gap
-    statistic); ``gaussian`` with their covariance; and ``elliptical``, which is that Gaussian with each row scaled,
-    so that the norms vary as those of the features do where these vary more than the Gaussian's: one cloud with heavy
-    tails. Each goes through what the features go through: the first principal components are clustered, and the
-    silhouettes are measured between whole rows: exactly up to 4,000 samples, and beyond from 1,000 rows of each
-    reference (see `silhouette_estimate`).
+    Three kinds of data are drawn along the principal axes of the features: ``uniform`` over their box (as for the gap
+    statistic); ``gaussian`` with their covariance; and ``elliptical``, the same Gaussian with each row scaled: if the
+    norms of the features vary more than those of the Gaussian, its norms then vary as much, and it is one cloud with
+    heavy tails. All are treated as the features are: the first principal components are clustered, and the silhouettes
+    are measured between whole rows. With more than 4,000 samples they are estimated from 1,000 rows of each reference
+    (see `silhouette_estimate`).
 
     Parameters
     ----------
@@ -294,9 +307,9 @@ def null_silhouettes(
         In the space in which silhouettes are measured.
     k_values : sequence of int, length m
     n_components : int or None
-        Components that k-means sees; None for all.
+        Number of components that k-means clusters; None for all.
     n_references : int
-        Of each kind.
+        Number of references of each kind.
     metric : str
         As for `silhouette_samples`.
     n_init : int
@@ -312,6 +325,15 @@ def null_silhouettes(
     ------
     ValueError
         If there is no reference, or features or k_values are refused by `sweep_kmeans` or `silhouette_samples`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 20, axis=0)
+    >>> nulls = null_silhouettes(X, [2, 3], n_references=4)
+    >>> score = silhouette_samples(X, sweep_kmeans(X, [3]).labels[0]).mean()
+    >>> (score > nulls.table()["score_high"].xs(3, level="n_clusters")).to_dict()
+    {'uniform': True, 'gaussian': True, 'elliptical': True}
     """
     if n_references < 1:
         raise ValueError(f"n_references = {n_references} is not possible: at least 1 is needed.")
@@ -336,10 +358,10 @@ def _null_table(
     kind: str,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
-    """A task: a reference of a kind, clustered, and its silhouettes."""
+    """Draw and cluster a reference, and measure its silhouettes (a task)."""
     points = cloud.draw(kind, rng)
     labels = sweep_kmeans(points[:, :n_components], ks, n_init=n_init, random_state=random_state).labels
-    if metric == "cosine":  # which alone sees where the origin is
+    if metric == "cosine":  # the only metric that depends on the origin
         points = points + cloud.mean
     return _measures(points, labels, metric, random_state)
 
@@ -358,7 +380,7 @@ def _measures(points: np.ndarray, labels: np.ndarray, metric: str, random_state:
     )
 
 
-# --- the same data once more ------------------------------------------------------------------------------------------
+# --- subsamples of the data ------------------------------------------------------------------------------------------
 
 
 def stability(
@@ -371,11 +393,11 @@ def stability(
     random_state: int = 0,
     n_jobs: int | None = None,
 ) -> Stability:
-    """Cluster subsamples again, and compare with the clustering of all samples.
+    """Cluster subsamples, and compare each clustering with that of all samples.
 
     After Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering structure in clustered data,
     Pacific Symposium on Biocomputing, 6-17; the agreement is the adjusted Rand index of Hubert and Arabie (1985).
-    A clustering that changes with the sample is no finding about what was sampled; one that stays may still be the
+    A clustering that changes with the sample says nothing about the population; one that stays may still be the
     stable cut of a cloud without clusters.
 
     Parameters
@@ -388,10 +410,10 @@ def stability(
     fraction : float
         Share of the samples that is drawn, without replacement.
     n_init : int
-        Restarts of k-means; with too few, a clustering that missed its best counts as one that changed.
+        Restarts of k-means; with too few, a clustering that misses the optimum counts as one that changed.
     random_state : int
     n_jobs : int, optional
-        Subsamples that are clustered at once; it does not change the result.
+        Number of subsamples that are clustered at once; it does not change the result.
 
     Returns
     -------
@@ -402,6 +424,13 @@ def stability(
     ValueError
         If there are fewer than two subsamples, the fraction is not between 0 and 1, labels and X differ in length, or
         X is refused by `sweep_kmeans`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 20, axis=0)
+    >>> stability(X, sweep_kmeans(X, [3, 5]).labels).table()["stability"].gt(0.95).to_dict()
+    {3: True, 5: False}
     """
     if n_subsamples < 2 or not 0 < fraction < 1:
         raise ValueError(
@@ -413,7 +442,7 @@ def stability(
     labels = np.atleast_2d(np.asarray(labels))
     if labels.shape[1] != len(X):
         raise ValueError(f"labels of shape {labels.shape} are not possible: X has {len(X)} rows, and a label for each.")
-    ks = [len(np.unique(row)) for row in labels]
+    ks = [len(encode(row).sizes) for row in labels]
 
     generators = [(rng,) for rng in _generators(random_state, n_subsamples)]
     shared = X, labels, ks, fraction, n_init, random_state
@@ -430,7 +459,7 @@ def _agreement(
     random_state: int,
     rng: np.random.Generator,
 ) -> list[float]:
-    """A task: a subsample clustered again, compared with the clustering of all."""
+    """Cluster a subsample, and compare with the clustering of all samples (a task)."""
     rows = np.sort(rng.choice(len(X), int(fraction * len(X)), replace=False))
     again = sweep_kmeans(X[rows], ks, n_init=n_init, random_state=random_state).labels
     return [adjusted_rand_score(ours, theirs) for ours, theirs in zip(labels[:, rows], again)]
@@ -442,13 +471,13 @@ def _agreement(
 def silhouette_ceiling(
     X: np.ndarray, labels: np.ndarray, *, metric: str = "euclidean", n_rows: int = 3000, random_state: int = 0
 ) -> SilhouetteCeiling:
-    """How large the average silhouette of these samples can be at most.
+    """Calculate an upper bound of the average silhouette of these samples.
 
     Straeng and Dinh (2025), An upper bound of the silhouette validation metric for clustering, arXiv 2509.08625: in a
     cluster of c samples, a(i) is at least the mean of the c - 1 smallest distances of sample i, and b(i) at most the
     mean of the others. The largest value over all c bounds the silhouette of i in any clustering; the largest over the
-    sizes of one labeling bounds it in every clustering into clusters of those sizes. The mean of the bounds need not
-    be reached.
+    sizes of one labeling bounds it in every clustering into clusters of those sizes. No clustering needs to reach the
+    mean of the bounds.
 
     Parameters
     ----------
@@ -458,7 +487,7 @@ def silhouette_ceiling(
     metric : str
         A metric of scikit-learn.
     n_rows : int
-        Samples whose bounds are averaged, drawn at random if there are more; each is held against all n.
+        Number of samples whose bounds are averaged, drawn at random if there are more; each is compared with all n.
     random_state : int
 
     Returns
@@ -469,6 +498,13 @@ def silhouette_ceiling(
     ------
     ValueError
         If X is not a finite matrix, the lengths disagree, or n_rows is less than 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, labels = np.array([[0.0], [1.0], [9.0], [10.0]]), np.array([0, 0, 1, 1])
+    >>> float(silhouette_samples(X, labels).mean().round(3)), round(silhouette_ceiling(X, labels).ceiling, 3)
+    (0.889, 0.889)
     """
     X = check_array(X, dtype=np.float64, input_name="X")
     if metric == "euclidean":
@@ -479,7 +515,7 @@ def silhouette_ceiling(
             f"labels of shape {labelings.shape} with n_rows = {n_rows} are not possible for the {len(X)} rows of X: "
             f"a label is needed for each, and at least 2 rows."
         )
-    sizes = [np.unique(np.unique(row, return_counts=True)[1]) for row in labelings]
+    sizes = [np.unique(encode(row).sizes) for row in labelings]
     rows = np.arange(len(X))
     if n_rows < len(X):
         rows = np.sort(np.random.default_rng(random_state).choice(len(X), n_rows, replace=False))
@@ -487,7 +523,7 @@ def silhouette_ceiling(
     def bounds(distances: np.ndarray, start: int) -> np.ndarray:
         distances[np.arange(len(distances)), rows[start : start + len(distances)]] = 0
         by_size = _bounds_by_size(np.sort(distances, axis=1)[:, 1:])
-        of_sizes = [by_size[:, those[those > 1] - 2].max(axis=1, initial=0) for those in sizes]
+        of_sizes = [by_size[:, given[given > 1] - 2].max(axis=1, initial=0) for given in sizes]
         return np.column_stack([by_size.max(axis=1, initial=0), *of_sizes])
 
     with sklearn.config_context(working_memory=_CHUNK_MIB):
@@ -498,7 +534,7 @@ def silhouette_ceiling(
 
 
 def _bounds_by_size(distances: np.ndarray) -> np.ndarray:
-    """Bounds (r, n - 2) of the silhouettes of r samples in clusters of 2 to n - 1, from their sorted distances."""
+    """Bound the silhouettes of r samples in clusters of 2 to n - 1, (r, n - 2), from their sorted distances."""
     near = np.cumsum(distances, axis=1)
     n_near = np.arange(1, distances.shape[1])
     own = near[:, :-1] / n_near
