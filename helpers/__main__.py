@@ -1,9 +1,8 @@
-"""The command line: ``python -m helpers run | book | params | test | lab``."""
+"""The command line: ``python -m helpers run | book | params | sync``."""
 
 from __future__ import annotations
 
 import argparse
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -22,15 +21,13 @@ from .core.conventions import ROOT, ParameterError
 from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
 from .pages.sources import NotebookError
+from .pages.sync import sync
 from .parameters import Parameters, load_parameters, parameter_table, parse_value
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command and return its exit status: 0, 1 for what failed, 2 for what was refused."""
-    parser = _parser()
-    arguments, arguments.rest = parser.parse_known_args(argv)
-    if arguments.rest and arguments.command not in (_test, _lab):
-        parser.error(f"unknown option or word: {arguments.rest[0]}")
+    arguments = _parser().parse_args(argv)
     try:
         return arguments.command(arguments)
     except ParameterError as error:
@@ -66,11 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_parameter_options(params)
     params.set_defaults(command=_params)
 
-    # What these two do not know they hand on.
-    test = commands.add_parser("test", help="run the tests; further words go to pytest", add_help=False)
-    test.set_defaults(command=_test)
-    lab = commands.add_parser("lab", help="open JupyterLab on the notebooks; further words go to it", add_help=False)
-    lab.set_defaults(command=_lab)
+    written = commands.add_parser("sync", help="write what notebooks, README and API page repeat of the helpers")
+    written.set_defaults(command=_sync)
     return parser
 
 
@@ -114,16 +108,13 @@ def _params(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _test(arguments: argparse.Namespace) -> int:
-    return _module("pytest", arguments.rest)
-
-
-def _lab(arguments: argparse.Namespace) -> int:
-    return _module("jupyterlab", [str(ROOT / "notebooks"), *arguments.rest])
-
-
-def _module(name: str, rest: list[str]) -> int:
-    return subprocess.run([sys.executable, "-m", name, *rest], cwd=ROOT).returncode
+def _sync(arguments: argparse.Namespace) -> int:
+    changed = sync()
+    for path in changed:
+        print(f"{path.relative_to(ROOT)}: written")
+    if not changed:
+        print("Nothing to write: notebooks, README and API page agree with the helpers.")
+    return 0
 
 
 if __name__ == "__main__":

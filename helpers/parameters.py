@@ -46,42 +46,52 @@ class Parameters(BaseModel):
 
     dataset: str = Field(
         "solar-cells",
+        title="folder:PATH or a known name",
         description=f"the images: `{_OWN_IMAGES}` for your own, where PATH is a folder or an address such as "
         f"`s3://bucket/photos`, {_DATASETS}",
     )
     pictures: str | None = Field(
         None,
         min_length=1,
+        title="folder, for imagenet-sample",
         description=f"folder of {_PICTURES}; null: none, or PyTorch's own folder",
         json_schema_extra={"along": "dataset"},
     )
     n_images: int | None = Field(
         None,
         ge=3,
+        title="this many at random; None: all",
         description="number of images, drawn at random with `random_state`, each class its share; null takes all",
     )
     backbone: str = Field(
         LITE0,
         min_length=1,
+        title="the network",
         description=f"the network that turns an image into features: {_BACKBONES}",
     )
     weights: str | None = Field(
         None,
         min_length=1,
+        title="its file; None: as shipped",
         description="file of the network's weights, a state dict; null takes the shipped ones, or downloads them",
         json_schema_extra={"along": "backbone"},
     )
     precision: Literal["float32", "bfloat16"] = Field(
         "float32",
+        title="or bfloat16",
         description="arithmetic of the network; bfloat16 is faster on some processors, and coarser",
         json_schema_extra={"along": "backbone"},
     )
     normalize: Literal["none", "unit", "standard"] = Field(
         "unit",
+        title="none, unit or standard",
         description="what is done to the features: nothing, each image to length 1, or each feature to variance 1",
     )
     n_components: int | None = Field(
-        50, ge=1, description="principal components that k-means sees, at most; null leaves PCA out"
+        50,
+        ge=1,
+        title="for k-means, at most; None: no PCA",
+        description="principal components that k-means sees, at most; null leaves PCA out",
     )
     n_neighbors: int = Field(15, ge=2, description="neighbours that UMAP looks at, for the map only")
     min_dist: float = Field(
@@ -92,22 +102,31 @@ class Parameters(BaseModel):
         json_schema_extra={"along": "n_neighbors"},
     )
     metric: Literal["euclidean", "cosine"] = Field(
-        "euclidean", description="the distance in which silhouettes are measured"
+        "euclidean", title="distance of the silhouettes", description="the distance in which silhouettes are measured"
     )
     k_min: int = Field(2, ge=2, description="smallest number of clusters tried")
-    k_max: int = Field(16, ge=2, description="largest number of clusters tried; less than the number of images")
+    k_max: int = Field(
+        16,
+        ge=2,
+        title="largest number of clusters tried",
+        description="largest number of clusters tried; less than the number of images",
+    )
     chosen_k: list[int] | None = Field(
-        None, description="the k whose samples are shown one by one; null takes those that the criteria prefer"
+        None,
+        title="None: those that criteria prefer",
+        description="the k whose samples are shown one by one; null takes those that the criteria prefer",
     )
     n_init: int = Field(
         10,
         ge=1,
         le=1000,
+        title="k-means restarts for each k",
         description="k-means restarts for each k; the best one is kept",
         json_schema_extra={"along": "k_max"},
     )
     algorithm: Literal["lloyd", "minibatch"] = Field(
         "lloyd",
+        title="or minibatch",
         description="how k-means is computed: `minibatch`, for features larger than memory, reads them in batches and "
         "is coarser",
         json_schema_extra={"along": "k_max"},
@@ -115,6 +134,7 @@ class Parameters(BaseModel):
     random_state: int = Field(0, ge=0, le=2**32 - 1, description="seed of everything random")
     scheduler: str = Field(
         "",
+        title="of Dask; empty: this machine",
         description="where the work runs: nothing for this machine, `local` for a Dask cluster of processes on it, or "
         "the address of a Dask scheduler; the results are the same",
         json_schema_extra={"along": "random_state"},
@@ -122,6 +142,7 @@ class Parameters(BaseModel):
     cache_dir: str = Field(
         "_build/cache",
         min_length=1,
+        title="folder of stored results",
         description="folder of stored intermediate results, from the repository",
         json_schema_extra={"along": "random_state"},
     )

@@ -1,4 +1,4 @@
-"""What several test modules share: small books, built once."""
+"""Fixtures and helpers that several test modules share: small books, built once."""
 
 from __future__ import annotations
 
@@ -35,10 +35,20 @@ def build(folder: Path, parameters: Parameters, source_dir: Path = ROOT) -> Book
     return Book(parameters, folder / "html", folder / "stage", said)
 
 
-def pytest_configure():
-    """One thread in each of the processes that the tests are divided among: more would get in each other's way.
+def copied_sources(folder: Path) -> Path:
+    """Copy what a book is made from, for breaking it."""
+    copy = folder / "sources"
+    for name in ("book", "notebooks"):
+        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
+    for name in ("_config.yml", "CITATION.cff", "README.md"):
+        shutil.copy(ROOT / name, copy)
+    return copy
 
-    The processes started from here inherit it; with ``-n 0`` only those that the tests start do.
+
+def pytest_configure():
+    """Give each test process one thread of BLAS and OpenMP: more would compete for the same processors.
+
+    Processes started from here inherit it; with ``-n 0`` only those that the tests start do.
     """
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, "1")
@@ -46,7 +56,7 @@ def pytest_configure():
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the marks in a hook of this name
 def pytest_collection_modifyitems(items):
-    """Keep the tests of a book in one process, so that it is built once."""
+    """Keep the tests of a book in one process, so that the book is built once."""
     for item in items:
         chosen = item.callspec.params.get("book") if hasattr(item, "callspec") else None
         for book in ("fast_book", "second_book"):
@@ -56,13 +66,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def cache_dir(tmp_path_factory) -> str:
-    """A cache of this process alone, so that no result of an earlier session is taken for a new one."""
+    """Give this process a cache of its own, so that no result of an earlier session is taken for a new one."""
     return str(tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="session")
 def own_images(tmp_path_factory) -> Path:
-    """Photographs as files, with a space in the folder's name."""
+    """Write photographs to files, in a folder with a space in its name."""
     folder = tmp_path_factory.mktemp("own images")
     images = load_images("solar-cells", n_images=160, random_state=1)
     for i in range(len(images)):
@@ -72,7 +82,7 @@ def own_images(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def choices(cache_dir, own_images) -> dict[str, Parameters]:
-    """The parameters of the two small books: other images, other choices."""
+    """Load the parameters of the two small books: other images, other choices."""
     fast, second = (ROOT / "params" / name for name in ("fast.yml", "second.yml"))
     return {
         "fast": load_parameters(fast, cache_dir=cache_dir),
@@ -82,12 +92,12 @@ def choices(cache_dir, own_images) -> dict[str, Parameters]:
 
 @pytest.fixture(scope="session")
 def fast_book(tmp_path_factory, choices) -> Book:
-    """The book of params/fast.yml."""
+    """Build the book of params/fast.yml."""
     return build(tmp_path_factory.mktemp("fast"), choices["fast"])
 
 
 def run(*command) -> str:
-    """Run a module of Python from the repository as a person would, and give what it says."""
+    """Run a module of Python from the repository as a person would, and return its output."""
     finished = subprocess.run([sys.executable, "-m", *map(str, command)], cwd=ROOT, capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr[-2000:]
     return finished.stdout
@@ -95,7 +105,7 @@ def run(*command) -> str:
 
 @pytest.fixture(scope="session")
 def second_book(tmp_path_factory, choices) -> Book:
-    """The book of params/second.yml about a folder of images, made by the command."""
+    """Build the book of params/second.yml about a folder of images, by the command."""
     folder = tmp_path_factory.mktemp("second")
     (folder / "mine.yml").write_text(yaml.safe_dump(choices["second"].changed()), encoding="utf-8")
     said = run("helpers", "book", "-f", folder / "mine.yml", "-o", folder)
@@ -104,7 +114,7 @@ def second_book(tmp_path_factory, choices) -> Book:
 
 @pytest.fixture(scope="session")
 def browser():
-    """Chromium, driven by Playwright. Without them its tests are skipped, but not where CI asks for them."""
+    """Start Chromium, driven by Playwright; without them tests are skipped, but fail where CI asks for them."""
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     try:
         from playwright.sync_api import sync_playwright

@@ -1,7 +1,4 @@
-"""Notebooks and the book: checked, executed with papermill, built with Jupyter Book.
-
-The one module that knows that notebooks exist. What a notebook itself calls from here is `provenance`.
-"""
+"""Build the book: execute every notebook, put them together with the prose, and render all with Jupyter Book."""
 
 from __future__ import annotations
 
@@ -15,11 +12,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
 
@@ -32,17 +29,12 @@ from ..images.collection import ImageSet
 from ..parameters import Parameters, parameter_table
 from .execution import execute_source, open_images
 from .provenance import page_versions
-from .sources import NotebookError, check_notebook, notebook_sources
+from .sources import NotebookError, notebook_sources, used_parameters
 
-if TYPE_CHECKING:
-    pass
 _KEY_FILE = "book-key.txt"
-# Notebooks executed at once: half of what one does runs on one core.
+# Notebooks executed at once: half of the time of one is spent on one core.
 _AT_ONCE = 2
-_PHOTOGRAPHS = "plots.plot_images("  # what a cell calls to show them; the other figures are charts
-
-
-# --- the book ---------------------------------------------------------------------------------------------------------
+_PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photographs; other figures are charts
 
 
 def build_book(
@@ -64,43 +56,42 @@ def build_book(
     build_dir : Path
         The book is in its folder ``html``.
     stage_dir : Path
-        Where prose and executed notebooks are put together.
+        Folder in which prose and executed notebooks are put together.
     source_dir : Path
         The repository, with `_config.yml`, `book` and `notebooks`.
     say : callable
-        Told what is going on, a sentence at a time.
+        Called with each step's news, a sentence at a time.
 
     Returns
     -------
     Path
-        The first page.
+        Path of the first page.
 
     Raises
     ------
     ParameterError
-        If the data cannot carry the parameters; nothing was executed then.
+        If the data do not allow the parameters; nothing was executed then.
     NotebookError
         If a notebook breaks a rule or fails, or a page has a warning.
     """
     from filelock import FileLock, Timeout
 
-    sources = notebook_sources(source_dir / "notebooks")
-    declared = {path: check_notebook(path) for path in sources}
+    used = {path: used_parameters(path) for path in notebook_sources(source_dir)}
     images = open_images(parameters, Parameters.model_fields)
     build_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(build_dir / ".lock", timeout=0):
-            data = _read_by_chapters(parameters, images, source_dir)
-            executed = _execute_all(declared, parameters, data, build_dir, say)
+            data = _digest_of_data(parameters, images, source_dir)
+            executed = _execute_all(used, parameters, data, build_dir, say)
             return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
     except Timeout:
         raise NotebookError(
-            f"Another build is at work in {build_dir}; wait for it, or name another --output."
+            f"Another build is running in {build_dir}; wait for it, or name another --output."
         ) from None
 
 
-def _read_by_chapters(parameters: Parameters, images: ImageSet, source_dir: Path) -> str:
-    """A digest of the images, of the weights from a file, and of the tables and features that chapters read."""
+def _digest_of_data(parameters: Parameters, images: ImageSet, source_dir: Path) -> str:
+    """Compute a digest of what chapters read: the images, weights from a file, and shipped tables and features."""
     files = [
         *sorted((source_dir / "book" / "data").glob("*")),
         *sorted((Path(__file__).parents[1] / "images" / "data").glob("*.npy")),
@@ -111,13 +102,14 @@ def _read_by_chapters(parameters: Parameters, images: ImageSet, source_dir: Path
 
 
 def _execute_all(
-    declared: dict[Path, list[str]], parameters: Parameters, data: str, build_dir: Path, say: Callable
+    used: dict[Path, list[str]], parameters: Parameters, data: str, build_dir: Path, say: Callable[[str], None]
 ) -> dict[str, str]:
-    """The texts of the executed notebooks, by file name; some are executed at once."""
+    """Execute the notebooks, two at once, and return the texts of their files by name, in the order of `used`."""
     versions = page_versions()
+    numbers = {path: f"[{number}/{len(used)}] {path.name}" for number, path in enumerate(used, start=1)}
 
-    def execute(number: int, path: Path) -> str:
-        values = {name: value for name, value in parameters.changed().items() if name in declared[path]}
+    def execute(path: Path) -> str:
+        values = {name: value for name, value in parameters.changed().items() if name in used[path]}
         scheduler = {"scheduler": values.pop("scheduler")} if "scheduler" in values else {}
         ran: list[str] = []
         text = cached(
@@ -128,41 +120,51 @@ def _execute_all(
             data,
             versions,
             cache_dir=parameters.cache_dir,
+            all_sources=True,  # the kernel imports the helpers on its own, so it may run any of them
             unkeyed={
                 "scheduler": scheduler,
-                "label": f"[{number}/{len(declared)}] {path.name}",
+                "label": numbers[path],
                 "failed_dir": build_dir / "failed",
                 "ran": ran,
             },
         ).text
         if not ran:
-            say(f"[{number}/{len(declared)}] {path.name}: unchanged")
+            say(f"{numbers[path]}: unchanged")
         return text
 
-    numbered = list(enumerate(declared, start=1))
-    # The first notebook that needs the images embeds them; the others then find the embeddings in the cache.
-    embeds = next((number for number, path in numbered if "dataset" in declared[path]), 0)
-    texts: list[str] = []
+    texts = _call_for_each(execute, [path for path in used if "dataset" in used[path]], list(used))
+    return {path.name: texts[path] for path in used}
+
+
+def _call_for_each(execute: Callable[[Path], str], with_images: list[Path], paths: list[Path]) -> dict[Path, str]:
+    """Call a function for each notebook, two at once, in an order that keeps both threads busy.
+
+    The first notebook with images embeds them, and the others with images find the embeddings in the cache, so they
+    wait for it. Those without images fill the other thread meanwhile, and beside the last long ones. After a failure
+    no other notebook begins.
+    """
+    fillers = deque(path for path in paths if path not in with_images)
+    others = deque(with_images)
+    first = others.popleft() if others else fillers.popleft()
+    texts = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for some in (numbered[:embeds], numbered[embeds:]):
-            started = [pool.submit(execute, *each) for each in some]
-            try:
-                texts += [future.result() for future in started]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # what is being executed ends, and nothing else begins
-                raise
-    return dict(zip((path.name for path in declared), texts))
+        running = {pool.submit(execute, first): first}
+        while running:
+            while len(running) < _AT_ONCE and (ready := fillers if first in running.values() else others or fillers):
+                path = ready.popleft()
+                running[pool.submit(execute, path)] = path
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                texts[running.pop(future)] = future.result()
+    return texts
 
 
 def _build_pages(
     executed: dict[str, str], parameters: Parameters, source_dir: Path, build_dir: Path, stage_dir: Path, say: Callable
 ) -> Path:
     files = _stage_files(executed, parameters, source_dir)
-    # Themes and extensions show on a page, too: any other version of anything installed makes new pages.
+    # Themes and extensions change pages, too: another version of any installed package makes new pages.
     installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
-    key = digest(
-        sorted((name, digest(text.hex())) for name, text in files.items()), source_digest(), installed
-    )
+    key = digest(sorted((name, digest(text.hex())) for name, text in files.items()), source_digest(), installed)
     pages = build_dir / "html"
     key_file = pages / _KEY_FILE
     if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:
@@ -179,7 +181,7 @@ def _build_pages(
 
 
 def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: Path) -> dict[str, bytes]:
-    """The files of the stage, at the paths of their sources in the repository."""
+    """Put the files of the stage together, by the paths of their sources in the repository."""
     prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
     files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
     files |= {f"notebooks/{name}": _with_captions(text).encode() for name, text in executed.items()}
@@ -192,9 +194,9 @@ def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: P
 
 
 def _with_captions(text: str) -> str:
-    """An executed notebook whose figures have their text alternatives as captions, too.
+    """Make the text alternatives of an executed notebook's figures their captions, too.
 
-    Charts are told from photographs, because the dark theme turns their lightness around.
+    Charts and photographs get different classes, because the dark theme inverts the lightness of charts only.
     """
     notebook = json.loads(text)
     for cell in notebook["cells"]:
@@ -207,7 +209,7 @@ def _with_captions(text: str) -> str:
 
 
 def _config(path: Path) -> bytes:
-    """The configuration, with buttons that lead to the published repository only where one is set."""
+    """Read the configuration, and add buttons that lead to the published repository if its address is set."""
     config = yaml.safe_load(path.read_text(encoding="utf-8"))
     if config["repository"]["url"]:
         config["html"] |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": True}
@@ -219,6 +221,7 @@ def _config(path: Path) -> bytes:
 
 
 def _this_book(parameters: Parameters) -> str:
+    """Write the parameters of this book and the command that builds it, as Markdown."""
     changed = [f"- `{name}`: `{value}`" for name, value in parameters.changed().items()]
     command = f"python -m helpers book {parameters.as_options()}".strip()
     about = "\n".join(changed) if changed else "Every parameter is at its default."
@@ -226,7 +229,7 @@ def _this_book(parameters: Parameters) -> str:
 
 
 def _slides(executed: dict[str, str]) -> dict[str, bytes]:
-    """What the cells tagged ``slide`` show, a section for each notebook, as Markdown and the pictures that it names."""
+    """Collect the outputs of cells tagged ``slide``, as Markdown with a section for each notebook, and its pictures."""
     import nbformat
 
     files, lines = {}, []
@@ -260,7 +263,7 @@ def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:
 
 
 def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
-    """Build the staged book with warnings as errors, showing how far it is, and return the folder of the pages."""
+    """Build the staged book with warnings as errors and a progress bar, and return the folder of the pages."""
     from tqdm import tqdm
 
     command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(stage_dir)]
@@ -280,16 +283,16 @@ def _run_jupyter_book(stage_dir: Path, work: Path, log: Path) -> Path:
     if process.returncode:
         faults = [line.strip() for line in lines if re.search(r"WARNING|ERROR|CRITICAL|[Ee]rror:", line)]
         report = ["The pages did not build; the last good book is still in place.", *dict.fromkeys(faults)]
-        raise NotebookError("\n".join([*report, f"All that Jupyter Book said is in {log}."]))
+        raise NotebookError("\n".join([*report, f"The whole output of Jupyter Book is in {log}."]))
     return work / "_build" / "html"
 
 
 def _progress(line: str) -> int:
-    """How far a line of Sphinx says that it is, of 100 for reading and 100 for writing."""
+    """Read the progress from a line of Sphinx: up to 100 while it reads, up to 200 while it writes, else 0."""
     found = re.search(r"(reading|writing).*\[ *(\d+)%\]", line)
     return 0 if found is None else int(found[2]) + 100 * (found[1] == "writing")
 
 
 def how_to_open(page: Path) -> str:
-    """Where the book is and how to open it, in two lines."""
+    """Say in two lines where the book is and how to open it."""
     return f"The book is at {page}\nOpen it with: {shlex.join([sys.executable, '-m', 'webbrowser', page.as_uri()])}"

@@ -1,4 +1,4 @@
-"""Notebooks executed with papermill, with strictly checked parameters."""
+"""Execute notebooks with papermill, with strictly checked parameters."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..core.conventions import ROOT, ParameterError
 from ..core.scheduling import LOCAL, use_scheduler
 from ..images.collection import ImageSet
 from ..parameters import Parameters
 from ..study import Study
-from .sources import NotebookError, check_notebook
-
-if TYPE_CHECKING:
-    pass
+from .sources import NotebookError, used_parameters
 
 
 @dataclass(frozen=True)
@@ -28,22 +25,19 @@ class ExecutedNotebook:
     text: str
 
 
-# --- running ----------------------------------------------------------------------------------------------------------
-
-
 def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str = "") -> Path:
-    """Check a notebook and its parameters strictly, execute it with papermill, and write the result.
+    """Check a notebook and its parameters, execute it with papermill, and write the result.
 
     Parameters
     ----------
     path : Path
         The source.
     output : Path
-        Where the executed notebook goes. It is written after each cell, so a failed run can be looked at.
+        Path of the executed notebook. It is written after each cell, so a failed run can be looked at.
     parameters : Parameters
-        Those that the notebook declares are given to it.
+        The notebook gets those that it uses.
     label : str
-        What the progress bar calls it.
+        Name of the notebook in the progress bar; its file name without it.
 
     Returns
     -------
@@ -57,19 +51,29 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
     NotebookError
         If the source breaks a rule or a cell fails.
     """
-    names = check_notebook(path)
+    names = used_parameters(path)
     open_images(parameters, names)
     values = {name: value for name, value in parameters.changed().items() if name in names}
     return _execute(path, output, values, label or path.name)
 
 
 def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
-    """Open the data set of a study and check, before anything is executed, that it can carry what `names` it uses.
+    """Open the data set of a study and check, before anything is executed, what depends on more than one parameter.
 
-    Of the parameters `names`; among them the scheduler, which must be there.
+    Parameters
+    ----------
+    parameters : Parameters
+    names : iterable of str
+        The parameters in use: without ``k_max`` the number of images is not checked, without ``scheduler`` no
+        scheduler.
+
+    Raises
+    ------
+    ParameterError
+        If the data set cannot be opened or has too few images for ``k_max``, or the scheduler cannot be used.
     """
     if "scheduler" in names and parameters.scheduler != LOCAL:
-        # Each notebook uses it from a process of its own; here it is only tried.
+        # Each notebook connects to it from its own process; here it is only tried.
         use_scheduler(parameters.scheduler, cache_dir=parameters.cache_dir)
         use_scheduler("")
     images = Study(parameters).images
@@ -79,11 +83,19 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
 
 
 def check_used(names: Iterable[str], paths: Iterable[Path]) -> None:
-    """Refuse a parameter that none of the notebooks has."""
-    declared = {name for path in paths for name in check_notebook(path)}
+    """Refuse a parameter that none of the notebooks uses.
+
+    Raises
+    ------
+    ParameterError
+        Naming the parameter, and those that the notebooks use.
+    NotebookError
+        If a notebook breaks a rule.
+    """
+    used = {name for path in paths for name in used_parameters(path)}
     for name in names:
-        if name not in declared:
-            known = ", ".join(known for known in Parameters.model_fields if known in declared)
+        if name not in used:
+            known = ", ".join(known for known in Parameters.model_fields if known in used)
             raise ParameterError(f"{name} is a parameter of none of the notebooks named; theirs are {known}.")
 
 
@@ -112,7 +124,7 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
             f"{path.name} failed in cell {number} (`{line}`): {cause}. What it had done is in {output}."
         ) from None
     except DeadKernelError:
-        raise NotebookError(f"{path.name} failed: its kernel died, perhaps for want of memory.") from None
+        raise NotebookError(f"{path.name} failed: its kernel died, perhaps because memory ran out.") from None
     return output
 
 
@@ -128,12 +140,34 @@ def execute_source(
     failed_dir: Path,
     ran: list[str],
 ) -> ExecutedNotebook:
-    """Execute the text of a notebook; `cached` keeps the result, keyed by the text, the values and the data.
+    """Execute the text of a notebook; `cached` keeps the result, keyed by the arguments before the star.
 
-    `data` is a digest of the images, of the weights and of the tables that chapters read.
+    Parameters
+    ----------
+    name : str
+        The file name.
+    source : str
+        The text of the file.
+    values : dict
+        The parameters that differ from their defaults.
+    data : str
+        A digest of the images, the weights and the tables that chapters read.
+    versions : dict
+        The versions of the tools that draw and render.
+    scheduler : dict
+        The parameter ``scheduler``, if it is set; it is in no key, since results are the same wherever they are
+        computed.
+    label : str
+        Name of the notebook in the progress bar.
+    failed_dir : Path
+        Folder for what a failed notebook had done.
+    ran : list of str
+        Gets the name appended, so that the caller can tell execution from a result that was found.
 
-    `scheduler` is further values, and not in the key, since the results are the same wherever they are computed.
-    `ran` is told the name, so that the caller knows what was executed and what was found.
+    Raises
+    ------
+    NotebookError
+        If a cell fails or the kernel dies.
     """
     ran.append(name)
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Where the numbers of a page come from."""
+"""What a notebook calls to show something on its page: where its numbers come from, a figure, another page."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML, Markdown
     from matplotlib.figure import Figure
 
-# The tools that draw, execute and render: a page depends on them, and the computation does not.
+# The tools that draw, execute and render: pages depend on them, numbers do not.
 _PAGE_LIBRARIES = (
     "altair",
     "ipykernel",
@@ -37,27 +37,25 @@ _PAGE_LIBRARIES = (
 )
 
 
-# --- provenance -------------------------------------------------------------------------------------------------------
-
-
 def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_skipped: int = 0) -> Markdown:
-    """Where the numbers of a notebook come from, as a table for its end.
+    """Write where the numbers of a notebook come from, as a table for its end.
 
     Parameters
     ----------
     notebook : str
-        The file name of the notebook.
+        The file name of the notebook. `python -m helpers sync` writes it into the notebook, because papermill and
+        nbclient do not tell it to the kernels that they start.
     parameters : Parameters
-        As the notebook was given them.
+        The parameters of this run.
     images : ImageSet or str
-        The images, or in words what else the numbers are about.
+        The images, or words that say what else the numbers are about.
     n_skipped : int
-        Images that could not be read.
+        Number of images that could not be read.
 
     Returns
     -------
     Markdown
-        Command, parameters, data, versions and run time.
+        A table of command, parameters, data, versions and run time.
     """
     import psutil
     from IPython.display import Markdown
@@ -81,13 +79,20 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
 
 
 def _described(images: ImageSet, n_skipped: int) -> str:
+    """Describe images in a line."""
     return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
 
 
 def figure_html(figure: Figure, alt: str) -> HTML:
-    """A chart with a text alternative that is its caption, too, for gluing on another page.
+    """Turn a chart into HTML with a text alternative that is its caption, too, for gluing on another page.
 
-    There myst-nb would give a glued figure no text alternative, and no file where the cell of origin is hidden.
+    myst-nb gives a figure that is glued on another page no text alternative, and no file if its cell is hidden.
+
+    Parameters
+    ----------
+    figure : Figure
+    alt : str
+        The text alternative.
     """
     from IPython.display import HTML
 
@@ -100,22 +105,30 @@ def figure_html(figure: Figure, alt: str) -> HTML:
 
 
 def framed_page(path: Path, title: str) -> HTML:
-    """A self-contained page in a frame, text and all, so that it travels inside the executed notebook."""
+    """Put a self-contained page into a frame that holds its whole text, so that it is part of the executed notebook.
+
+    Parameters
+    ----------
+    path : Path
+        The page, a file of HTML.
+    title : str
+        Name of the frame, for screen readers.
+    """
     from IPython.display import HTML
 
     page, title = html.escape(path.read_text(encoding="utf-8")), html.escape(title)
     style = "border: 1px solid #88888880; height: 88vh; min-height: 32rem; width: 100%"
-    # What begins with a frame IPython takes for a mistake, hence the line before it.
+    # IPython warns of HTML that begins with a frame, hence the line before it.
     return HTML(f'\n<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>')
 
 
 def page_versions() -> dict[str, str]:
-    """The versions of the tools that draw and render."""
+    """Look up the versions of the tools that draw, execute and render."""
     return {name: metadata.version(name) for name in _PAGE_LIBRARIES}
 
 
 def _revision() -> str:
-    """The commit of the checkout and a digest of the helpers' sources, which also tells uncommitted changes apart."""
+    """Name the commit of the checkout, and a digest of the helpers' sources, which shows uncommitted changes."""
     sources = f"helpers SHA-256 {source_digest()[:16]}…"
     if not shutil.which("git"):
         return sources

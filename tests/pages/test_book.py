@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import tempfile
 from functools import lru_cache
+from pathlib import Path
+from threading import Event
 
 import nbformat
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
-from conftest import build
+from conftest import build, copied_sources
 
 from helpers.clustering.reduction import fit_pca
 from helpers.core.cache import cached
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.criteria.verdict import verdict
 from helpers.images.datasets import load_images
-from helpers.pages.book import build_book
-from helpers.pages.sources import NotebookError, check_notebook, notebook_sources
+from helpers.pages.book import _call_for_each, build_book
+from helpers.pages.sources import NotebookError, notebook_sources, used_parameters
 from helpers.parameters import Parameters
 from helpers.study import Study
 from helpers.trials.judging import judge_answers, read_trials, trial_sentences
@@ -29,20 +30,25 @@ from helpers.trials.judging import judge_answers, read_trials, trial_sentences
 CHAPTERS = [path.stem for path in notebook_sources()]
 
 
+def first(uses: bool, parameter: str) -> str:
+    """Name the first notebook that uses a parameter, or that does not."""
+    return next(path.name for path in notebook_sources() if (parameter in used_parameters(path)) == uses)
+
+
 @pytest.fixture(params=["fast_book", "second_book"])
 def book(request):
-    """Each of the two small books in turn."""
+    """Take each of the two small books in turn."""
     return request.getfixturevalue(request.param)
 
 
 def text_of(page) -> str:
-    """The words of a page, white space folded."""
+    """Extract the words of a page, with white space folded."""
     article = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").find("article")
     return " ".join(article.get_text(" ").split())
 
 
 def pages_of(book):
-    """All pages with their parsed text; the theme keeps templates among its static files."""
+    """Yield all pages with their parsed text, without the templates among the static files of the theme."""
     for page in book.pages.rglob("*.html"):
         if "_static" not in page.parts:
             yield page, BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
@@ -50,7 +56,7 @@ def pages_of(book):
 
 @lru_cache
 def criteria_of(parameters: Parameters):
-    """The criteria of a study, computed here and not by its notebooks."""
+    """Compute the criteria of a study here, and not by its notebooks."""
     features = Study(parameters).embeddings.features
     chosen = parameters.model_dump(include={"normalize", "n_components", "metric", "n_init", "random_state"})
     with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +81,7 @@ def test_first_page_holds_the_numbers_and_the_verdict_of_the_run(book):
 
 
 def test_numbers_and_verdict_change_with_the_parameters(book, choices):
-    """What a book says is of its own run, and differs from what is true of the other."""
+    """A book tells the numbers of its own run, which differ from those of the other."""
     (other,) = (parameters for parameters in choices.values() if parameters != book.parameters)
     ours, theirs = criteria_of(book.parameters), criteria_of(other)
     text = text_of(book.pages / "book" / "intro.html").replace("’", "'")
@@ -115,7 +121,7 @@ def test_each_chapter_ends_with_its_provenance(book):
         book.parameters.dataset, n_images=book.parameters.n_images, random_state=book.parameters.random_state
     )
     for path in notebook_sources():
-        used = {name: value for name, value in book.parameters if name in check_notebook(path)}
+        used = {name: value for name, value in book.parameters if name in used_parameters(path)}
         text = text_of(book.pages / "notebooks" / f"{path.stem}.html")
         assert f"python -m helpers run notebooks/{path.name} {Parameters(**used).as_options()}" in text
         assert images.fingerprint[:16] in text or "dataset" not in used
@@ -227,7 +233,8 @@ def test_executed_notebooks_are_not_served_after_a_change(fast_book, monkeypatch
     monkeypatch.setattr("helpers.pages.execution._execute", execute)
     with pytest.raises(NotebookError, match="far enough"):
         build(fast_book.pages.parent, fast_book.parameters)
-    assert executed and set(executed) <= {"question.ipynb", "embeddings.ipynb"}  # two at once
+    # Two at once: the one that embeds, and one that needs no images.
+    assert executed and set(executed) <= {first(True, "dataset"), first(False, "dataset")}
 
 
 def test_only_notebooks_with_a_changed_parameter_are_executed(fast_book, tmp_path, monkeypatch):
@@ -241,19 +248,40 @@ def test_only_notebooks_with_a_changed_parameter_are_executed(fast_book, tmp_pat
     changed = Parameters(**{**dict(fast_book.parameters), "k_max": 5})
     with pytest.raises(NotebookError):
         build(tmp_path, changed)
-    # The first that uses k_max, and what was begun beside it; those without k_max came from the cache.
-    assert "pca_umap.ipynb" in executed
-    assert not {"question.ipynb", "embeddings.ipynb"} & set(executed)
+    # The first that uses k_max, and perhaps one that was begun beside it; those without k_max came from the cache.
+    assert first(True, "k_max") in executed
+    assert all("k_max" in used_parameters(ROOT / "notebooks" / name) for name in executed)
 
 
-def copied_sources(folder):
-    """A copy of what a book is made from, for breaking it."""
-    copy = folder / "sources"
-    for name in ("book", "notebooks"):
-        shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns(".*", "__pycache__"))
-    for name in ("_config.yml", "CITATION.cff"):
-        shutil.copy(ROOT / name, copy)
-    return copy
+def test_notebooks_without_images_do_not_wait_for_the_embeddings():
+    """They run beside the notebook that embeds, and the others with images after it, before the remaining ones."""
+    paths = [Path(name) for name in ("words", "embeds", "images", "numbers", "more images")]
+    begun, others_began = [], Event()
+
+    def execute(path):
+        begun.append(path.name)
+        if path.name == "embeds":
+            assert others_began.wait(60)
+        elif path.name == "numbers":
+            others_began.set()
+        return path.name.upper()
+
+    texts = _call_for_each(execute, [paths[1], paths[2], paths[4]], paths)
+    assert texts == {path: path.name.upper() for path in paths}
+    assert begun[:3] == ["embeds", "words", "numbers"] and sorted(begun[3:]) == ["images", "more images"]
+
+
+def test_no_notebook_begins_after_a_failure():
+    begun = []
+
+    def execute(path):
+        begun.append(path.name)
+        raise NotebookError(path.name)
+
+    paths = [Path(str(number)) for number in range(5)]
+    with pytest.raises(NotebookError):
+        _call_for_each(execute, paths[:3], paths)
+    assert set(begun) <= {"0", "3"}
 
 
 def break_cell(path, source):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import os
 import re
@@ -11,15 +12,15 @@ import sys
 
 import nbformat
 import pytest
-from conftest import run
+from conftest import copied_sources, run
 from nbclient import NotebookClient
 from papermill import inspect_notebook
 
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.pages.execution import run_notebook
-from helpers.pages.sources import NotebookError, check_notebook, notebook_sources
+from helpers.pages.sources import NotebookError, check_notebook, notebook_sources, used_parameters
 from helpers.parameters import Parameters
-from helpers.study import load_study, load_study_images
+from helpers.study import Study
 
 SOURCES = notebook_sources()
 ELBOW = ROOT / "notebooks" / "elbow.ipynb"
@@ -38,22 +39,87 @@ def test_papermill_reads_every_parameter_with_type_and_meaning(path):
         assert parameter["inferred_type_name"] not in (None, "None", "") and parameter["help"]
 
 
+def reads(code):
+    """Find the members of a study and the parameters that code names."""
+    members, parameters = set(), set()
+    for node in ast.walk(code):
+        if isinstance(node, ast.Attribute):
+            owner = ast.unparse(node.value)
+            if owner in ("self", "study", "Study"):
+                members.add(node.attr)
+            elif owner in ("params", "self.params", "study.params"):
+                parameters.add(node.attr)
+    if "k_values" in parameters:
+        parameters |= {"k_min", "k_max"}
+    return members, parameters & set(Parameters.model_fields)
+
+
+def parameters_read_by(code):
+    """Find the parameters that code reads, itself or through the members of the study that it asks for."""
+    (study,) = ast.parse(inspect.getsource(Study)).body
+    methods = {node.name: reads(node) for node in study.body if isinstance(node, ast.FunctionDef)}
+    members, parameters = reads(code)
+    reached = set()
+    while waiting := (members - reached) & methods.keys():
+        for name in waiting:
+            reached.add(name)
+            members |= methods[name][0]
+            parameters |= methods[name][1]
+    return parameters
+
+
+def code_of(path):
+    """Parse the code of a notebook."""
+    cells = nbformat.read(path, as_version=4).cells
+    return ast.parse("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
 def test_every_parameter_of_the_cell_is_used(path):
     """A name in the parameter cell that goes nowhere would promise what the notebook does not do."""
-    code = "\n".join(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
-    assert "params = Parameters.from_names(globals())" in code
-    for function in (load_study, load_study_images):
-        if f"{function.__name__}(params)" in code:
-            code += inspect.getsource(function).replace("parameters.", "params.")
-    if "load_study(params)" in code:
-        code += inspect.getsource(load_study_images).replace("parameters.", "params.")
-    for name in check_notebook(path):
-        assert f"params.{name}" in code or (name in ("k_min", "k_max") and "params.k_values" in code)
+    assert set(check_notebook(path)) <= parameters_read_by(code_of(path))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_parameter_that_is_read_reaches_the_notebook(path):
+    """One that is read and not handed over would keep its default while the other chapters follow the reader."""
+    assert parameters_read_by(code_of(path)) <= set(used_parameters(path))
 
 
 def test_the_notebooks_together_use_every_parameter():
-    assert {name for path in SOURCES for name in check_notebook(path)} == set(Parameters.model_fields)
+    assert {name for path in SOURCES for name in used_parameters(path)} == set(Parameters.model_fields)
+
+
+# --- order ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_order_is_that_of_the_table_of_contents(tmp_path):
+    copy = copied_sources(tmp_path)
+    contents = copy / "book" / "_toc.yml"
+    lines = contents.read_text(encoding="utf-8").splitlines()
+    first, second = (next(line for line in lines if line.endswith(f"/{path.stem}")) for path in SOURCES[1:3])
+    swapped = {first: second, second: first}
+    contents.write_text("\n".join(swapped.get(line, line) for line in lines), encoding="utf-8")
+    names = [path.name for path in SOURCES]
+    names[1:3] = names[2:0:-1]
+    assert [path.name for path in notebook_sources(copy)] == names
+
+
+def test_a_notebook_that_the_table_of_contents_lacks_is_refused(tmp_path):
+    copy = copied_sources(tmp_path)
+    shutil.copy(ELBOW, copy / "notebooks" / "knee.ipynb")
+    with pytest.raises(NotebookError, match=r"_toc.yml lacks notebooks/knee.ipynb; give it a line `- file: notebooks"):
+        notebook_sources(copy)
+
+
+def test_a_notebook_that_is_not_there_is_refused(tmp_path):
+    copy = copied_sources(tmp_path)
+    (copy / "notebooks" / ELBOW.name).unlink()
+    with pytest.raises(NotebookError, match="_toc.yml names notebooks/elbow, but there is no notebooks/elbow.ipynb"):
+        notebook_sources(copy)
+
+
+# --- rules ------------------------------------------------------------------------------------------------------------
 
 
 def broken(tmp_path, change):
@@ -202,7 +268,7 @@ def test_five_ways_lead_to_the_same_numbers(second_book, tmp_path):
     said = run("helpers", "book", *options(chosen, Parameters.model_fields), "-o", second_book.pages.parent)
     assert "Nothing has changed since the last build." in said
 
-    used = check_notebook(ELBOW)
+    used = used_parameters(ELBOW)
     own = [chosen.model_copy(update={"cache_dir": str(tmp_path / f"cache-{way}")}) for way in range(3)]
     run("papermill", ELBOW, tmp_path / "out.ipynb", *options(own[0], used), "--no-progress-bar")
     run("helpers", "run", ELBOW, *options(own[1], used), "-o", tmp_path / "run")
@@ -293,10 +359,9 @@ def test_make_hands_folders_with_spaces_and_quotes_on_unharmed(tmp_path):
     assert printed == "<-m><helpers><book><-f><my file.yml><-p><dataset><folder:/my pics/d'or>"
 
 
-def test_readme_has_the_table_of_parameters():
-    from helpers.parameters import parameter_table
-
-    assert parameter_table() in (ROOT / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("words", [("test",), ("lab",), ("params", "more"), ("book", "--fast"), ()])
+def test_unknown_words_are_refused(words):
+    assert "error: " in refused(*words)
 
 
 # --- what a teacher counts on -----------------------------------------------------------------------------------------

@@ -1,0 +1,132 @@
+"""Write what follows from the helpers: the notebooks' cells of parameters, the README's table, the page of the API."""
+
+from __future__ import annotations
+
+import json
+import re
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from ..core.conventions import ROOT
+from ..core.files import write_atomically
+from ..core.fingerprints import imports_of
+from ..parameters import Parameters, parameter_table
+from .sources import NotebookError, annotation_in_cell, check_name, notebook_sources, parameter_cell, read_notebook
+
+# The wings and the modules beside them, in the order in which they import each other; figures stand beside.
+WINGS = ("core", "images", "clustering", "parameters", "criteria", "study", "trials", "figures", "pages")
+_PACKAGE = Path(__file__).parents[1]
+_API_INTRODUCTION = """\
+# The helpers
+
+The computation behind the notebooks, a section for each wing of the package.
+A wing imports only from wings above it, and a module only from modules above it.
+"""
+
+
+def sync(source_dir: Path = ROOT) -> list[Path]:
+    """Write the files that `synced_texts` gives, and return those that changed.
+
+    Parameters
+    ----------
+    source_dir : Path
+        The repository.
+
+    Raises
+    ------
+    NotebookError
+        If a notebook cannot be read, or a line of its cell of parameters names none; nothing was written then.
+    """
+    texts = synced_texts(source_dir)
+    changed = [path for path, text in texts.items() if path.read_bytes() != text.encode()]
+    for path in changed:
+        write_atomically(path, lambda file, text=texts[path]: file.write(text.encode()))
+    return changed
+
+
+def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
+    """Compute the texts of all files that repeat something of the helpers, by path.
+
+    In notebooks, the cell of parameters and the file name given to `provenance` are written, and the file is in the
+    form of nbformat, so that saving it in JupyterLab changes only what was edited; in the README, the table of
+    parameters; the page of the API as a whole.
+
+    Raises
+    ------
+    NotebookError
+        If a notebook cannot be read, or a line of its cell of parameters names none.
+    """
+    readme = source_dir / "README.md"
+    return {path: _synced_notebook(path) for path in notebook_sources(source_dir)} | {
+        readme: _synced_readme(readme.read_text(encoding="utf-8")),
+        source_dir / "book" / "api.md": _api_page(),
+    }
+
+
+# --- notebooks --------------------------------------------------------------------------------------------------------
+
+
+def _synced_notebook(path: Path) -> str:
+    import nbformat
+
+    notebook = read_notebook(path)
+    declared = parameter_cell(path, notebook)
+    declared.source = "\n".join(parameter_line(_name(path, line)) for line in declared.source.splitlines())
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.source = re.sub(r'(?<=\bprovenance\()"[^"]*"', f'"{path.name}"', cell.source)
+    return nbformat.writes(notebook) + "\n"
+
+
+def _name(path: Path, line: str) -> str:
+    """Find the name at the beginning of a line of a cell of parameters."""
+    found = re.match(r"\w+", line)
+    if found is None:
+        raise NotebookError(f"{path.name}: the parameter line {line!r} must begin with the name of a parameter.")
+    check_name(path, line, found[0])
+    return found[0]
+
+
+def parameter_line(name: str) -> str:
+    """Write the line that declares a parameter in a notebook; the title of its field is the short comment.
+
+    Examples
+    --------
+    >>> from helpers.pages.sync import parameter_line
+    >>> parameter_line("k_max")
+    'k_max: int = 16  # largest number of clusters tried'
+    """
+    field = Parameters.model_fields[name]
+    annotation = annotation_in_cell(name)
+    # Optional is not imported in a notebook, so its annotation is a text.
+    annotation = f'"{annotation}"' if "[" in annotation else annotation
+    default = json.dumps(field.default) if isinstance(field.default, str) else repr(field.default)
+    return f"{name}: {annotation} = {default}  # {field.title or field.description}"
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def _synced_readme(text: str) -> str:
+    return re.sub(r"^\| parameter \| default .*\n(\|.*\n)*", lambda _: parameter_table() + "\n", text, flags=re.M)
+
+
+def _api_page() -> str:
+    sections = [_API_INTRODUCTION]
+    for wing in WINGS:
+        members = _modules_in(wing)
+        sections.append(_section("##", wing, f"helpers.{wing}", documented=not members))
+        sections += [_section("###", name.rpartition(".")[2], name, documented=True) for name in members]
+    return "\n".join(sections)
+
+
+def _modules_in(wing: str) -> list[str]:
+    """List the dotted names of a wing's modules; each stands after those that it imports."""
+    names = sorted(f"helpers.{wing}.{path.stem}" for path in (_PACKAGE / wing).glob("[!_]*.py"))
+    return list(TopologicalSorter({name: sorted(imports_of(name) & set(names)) for name in names}).static_order())
+
+
+def _section(marks: str, heading: str, module: str, *, documented: bool) -> str:
+    """Write the section of a module, with what is public in it, or of a package, with its docstring alone."""
+    options = "   :members:\n   :exclude-members: model_config, model_post_init, __init__\n" if documented else ""
+    return f"{marks} {heading}\n\n```{{eval-rst}}\n.. automodule:: {module}\n{options}```\n"
