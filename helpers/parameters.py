@@ -39,7 +39,7 @@ class Parameters(BaseModel):
     ([2, 3, 4, 5], {'dataset': 'digits', 'k_max': 5})
     >>> Parameters(kmax=5)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    helpers.core.conventions.ParameterError: There is no parameter 'kmax' (did you mean 'k_max'?); known are dataset, ...
+    helpers.core.conventions.ParameterError: There is no parameter 'kmax' (did you mean 'k_max'?); known are ...
     """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)

@@ -259,7 +259,9 @@ def test_the_row_for_one_cluster_is_for_the_gap_alone():
     assert verdict(without).n_clusters == decision.n_clusters == 3
     assert "gap" not in verdict(without).preferred
     one = pd.concat([table.assign(gap=[0.5, 0.1, 0.1, 0.1], s=0.01)])
-    assert verdict(one).preferred["gap_pca"] == 1 and "need not be more than one cluster" in verdict(one).sentences["gap"]
+    assert (
+        verdict(one).preferred["gap_pca"] == 1 and "need not be more than one cluster" in verdict(one).sentences["gap"]
+    )
     none = table.assign(gap=[0.1, 0.2, 0.3, 0.4], s=0.01)
     assert verdict(none).preferred["gap_pca"] is None and "none up to 4" in verdict(none).sentences["gap"]
 
