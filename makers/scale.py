@@ -76,7 +76,7 @@ def timed(function: Callable[[], object], n_workers: int, repeats: int) -> dict:
 
 
 def _warm(i: int) -> int:
-    import helpers.silhouette  # noqa: F401
+    import helpers.clustering.silhouette  # noqa: F401
 
     return i
 

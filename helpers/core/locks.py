@@ -14,6 +14,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 LOCK, ALIVE = ".lock", ".alive"  # endings of the files that stand beside a file while it is computed
 
 _PATIENCE_SECONDS = 2  # of waiting, before it is worth a message
+_QUIET_SECONDS = 60  # between two messages of the same words, as for many small files in succession
 _PULSE_SECONDS = 5  # between two signs of life
 _SILENCE_SECONDS = 30  # without a sign of life, until the holder of a lock is taken for stopped
 _POLL_SECONDS = 0.1
@@ -61,13 +62,22 @@ def _acquire(lock: BaseFileLock, alive: Path, what: str) -> bool:
             return True
         now = time.monotonic()
         if not told and now - began > _PATIENCE_SECONDS:
-            print(f"waiting for another process that is computing {what}", file=sys.stderr, flush=True)
+            _tell(what, now)
             told = True
         sign = _last_sign(alive)
         if sign != last_sign:
             last_sign, heard = sign, now
         if now - heard > _SILENCE_SECONDS:
             return False
+
+
+_told: dict[str, float] = {}  # when it was last said what is waited for
+
+
+def _tell(what: str, now: float) -> None:
+    if now - _told.get(what, -_QUIET_SECONDS) >= _QUIET_SECONDS:
+        _told[what] = now
+        print(f"waiting for another process that is computing {what}", file=sys.stderr, flush=True)
 
 
 def _last_sign(alive: Path) -> int | None:

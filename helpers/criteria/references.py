@@ -27,7 +27,7 @@ NULL_KINDS = ("uniform", "gaussian", "elliptical")
 # Measures that are compared with those of structureless data; columns of `silhouette_table`.
 NULL_MEASURES = ("score", "macro", "positive")
 # The silhouettes of a reference with more samples than this are estimated from some rows. For 20,000 samples of 1,280
-# features and 15 labelings that takes 1.2 s of a core, where exact ones take 8.2 s and the k-means before it 4 to 6 s.
+# features and 15 labelings that takes 1.2 s of a core and exact ones take 8.2 s; the k-means before takes 4 to 6 s.
 # No score or macro was off by more than 0.001 there, with a standard error of 0.0013. For 5,000 samples of 300
 # features (9 references, 15 labelings) score and macro were off by 0.0005 in the root mean square and by 0.0017 at
 # most; the share of positive samples by 0.008 and 0.025.

@@ -148,6 +148,24 @@ def test_threads_of_a_process_compute_a_result_once(tmp_path):
     assert len(calls) == 1 and results == [[0, 1, 2]] * 4
 
 
+def test_the_same_wait_is_told_once_a_minute(tmp_path, monkeypatch, capsys):
+    """As for the chunks of an embedding, one after the other."""
+    monkeypatch.setattr(locks, "_PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(locks, "_SILENCE_SECONDS", 0.3)
+    monkeypatch.setattr(locks, "_told", {})
+
+    def wait(name, what):
+        held = FileLock(tmp_path / f"{name}.lock")
+        with held, locks.one_at_a_time(tmp_path / f"{name}.npz", what):
+            return capsys.readouterr().err
+
+    assert wait("1", "chunks") == "waiting for another process that is computing chunks\n"
+    assert wait("2", "chunks") == ""
+    assert wait("3", "others") == "waiting for another process that is computing others\n"
+    monkeypatch.setattr(locks, "_QUIET_SECONDS", 0)
+    assert "computing chunks" in wait("4", "chunks")
+
+
 @pytest.mark.parametrize("error", [ValueError("no result"), KeyboardInterrupt()])
 def test_an_error_leaves_no_lock(tmp_path, error):
     path = tmp_path / "result.npz"
