@@ -1,4 +1,4 @@
-"""What is read off the curves of one sweep: the elbow of the inertia, and what the score is made of."""
+"""Readings of the curves of one sweep: the elbow of the inertia, and the parts of the score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from kneed import KneeLocator
 
-# Kneedle needs a curve: with fewer values of k than this there is none to speak of.
+# Kneedle needs a curve, and fewer values of k than this make none.
 SHORTEST_CURVE = 4
 _TERMS = {
     "share_positive": "the share of positive samples",
@@ -20,7 +20,7 @@ _TERMS = {
 
 
 def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
-    """The elbow of the inertia curve by Kneedle, or None where there is none.
+    """Find the elbow of an inertia curve by Kneedle.
 
     Satopaa et al. (2011), Finding a "Kneedle" in a haystack, ICDCS Workshops, 166-171, as in the package kneed, with
     sensitivity 1.
@@ -33,6 +33,14 @@ def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
     Returns
     -------
     int or None
+        None where there is no elbow.
+
+    Examples
+    --------
+    >>> find_elbow([1, 2, 3, 4, 5, 6], [100, 50, 20, 18, 16, 14])
+    3
+    >>> find_elbow([1, 2, 3, 4], [4, 3, 2, 1]) is None  # a straight line
+    True
     """
     if len(k_values) < SHORTEST_CURVE or np.ptp(inertia) == 0:
         return None
@@ -41,7 +49,7 @@ def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
 
 
 def elbow_by_k_max(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Series:
-    """The elbow that one finds by stopping at each k, indexed by ``k_max``; missing where there is none."""
+    """Find the elbow that stopping at each k would give, indexed by ``k_max``; missing where there is none."""
     stops = range(SHORTEST_CURVE, len(k_values) + 1)
     elbows = [find_elbow(k_values[:stop], inertia[:stop]) for stop in stops]
     index = pd.Index([k_values[stop - 1] for stop in stops], name="k_max", dtype="int64")
@@ -49,7 +57,7 @@ def elbow_by_k_max(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Seri
 
 
 def elbow_by_k_min(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Series:
-    """The elbow that one finds by starting at each k, indexed by ``k_min``; missing where there is none."""
+    """Find the elbow that starting at each k would give, indexed by ``k_min``; missing where there is none."""
     starts = range(max(len(k_values) - SHORTEST_CURVE + 1, 0))
     elbows = [find_elbow(k_values[start:], inertia[start:]) for start in starts]
     index = pd.Index([k_values[start] for start in starts], name="k_min", dtype="int64")
@@ -78,10 +86,15 @@ def _range(ks: pd.Index) -> str:
 
 
 def score_identity(table: pd.DataFrame) -> pd.DataFrame:
-    """Split each score into what the positive samples give and what the negative ones take.
+    """Split each score into the gain from positive samples and the loss to negative ones.
 
     score = share positive x mean of the positive - share negative x mean size of the negative; samples at zero
     count in neither.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `silhouette_table`.
 
     Returns
     -------
@@ -94,10 +107,15 @@ def score_identity(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def score_steps(table: pd.DataFrame) -> pd.DataFrame:
-    """What changes from each k to the next, and which part of the score changes it.
+    """Compute the changes from each k to the next, and the part of the score that causes each of them.
 
     The change of a product is split evenly: d(xy) = dx mean(y) + dy mean(x). So the four terms add up to the change of
     the score exactly.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `silhouette_table`.
 
     Returns
     -------
@@ -110,7 +128,7 @@ def score_steps(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def score_pairs(table: pd.DataFrame) -> pd.DataFrame:
-    """What changes between any two k, the smaller first, neighbours or not; columns as in `score_steps`."""
+    """Compute the changes between any two k, the smaller first; columns as in `score_steps`."""
     return _changes(table, list(combinations(range(len(table)), 2)))
 
 

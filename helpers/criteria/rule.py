@@ -1,6 +1,6 @@
 """The rule of the verdict: a pure function of the table of `helpers.criteria.table.compare_criteria`.
 
-Its constants stand here, to be argued with; `helpers.criteria.verdict` puts what it decides into words.
+Its constants are here, to be argued with. `helpers.criteria.verdict` puts its decision into words.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ BANDS = (
 
 @dataclass(frozen=True)
 class Decision:
-    """What the rule decides.
+    """A decision of the rule.
 
     Attributes
     ----------
@@ -70,24 +70,29 @@ class Decision:
 def decide(table: pd.DataFrame) -> Decision:
     """Decide whether there is a clear number of clusters, and which.
 
-    The rule. A k shows structure if four things hold: its score and its mean over clusters (macro) both exceed the
-    95% quantile over structureless clouds of the same shape, be they uniform, Gaussian or heavy-tailed; both are
-    `SHARE` or more of the way from the mean of those to the ceiling that the samples allow, for with many samples the
-    slightest departure from a null exceeds it; every cluster has a positive mean silhouette, which an outlier that
-    makes a cluster of its own has not; and the clustering is found again in subsamples, where its adjusted Rand index
-    is `STABLE` or more even one standard deviation below its mean. Macro is asked beside the score because
-    a few outliers cut off a cloud make a high score and a low macro, and stability because a cloud that is curved or
-    skewed can beat its nulls wherever it is cut. If no k shows structure there is no clear k. Those that do are ranked
-    three times, by three that err in different ways: the score beyond its null, Davies-Bouldin, and the worse
-    stability; the k of the least mean rank is named, of equals the smallest. It is the answer if it alone is near the
-    best by score and macro and its share reaches `CLEAR_SHARE`, and else the best candidate; near are the k within
-    `ERRORS` paired standard errors of the best (or within `NEARBY` of what the best has beyond its null, for with many
-    samples the errors vanish), and with those near by both it makes the shortlist. The gap statistic may say 1, which
-    is told as a doubt and vetoes nothing, for it overlooks clusters that touch. The elbow, the share of positive
-    samples and Calinski-Harabasz are reported and do not vote. What the table lacks does not vote; without nulls,
-    Kaufman and Rousseeuw's lowest band stands in for them, which is too strict in many dimensions.
+    1. A k shows structure if four things hold. Its score and its mean over clusters (macro) both exceed the 95%
+       quantile over structureless clouds of the same shape, whether uniform, Gaussian or heavy-tailed. Both are at
+       least `SHARE` of the way from the mean of those clouds to the ceiling that the samples allow, since with many
+       samples the slightest departure from a null exceeds it. Every cluster has a positive mean silhouette, which a
+       cluster of one outlier has not. The clustering is found again in subsamples: even one standard deviation
+       below its mean, the adjusted Rand index is at least `STABLE`. Macro is asked for because a few outliers that
+       are cut off a cloud make a high score and a low macro; stability, because a curved or skewed cloud can beat
+       its nulls wherever it is cut.
+    2. If no k shows structure, there is no clear k.
+    3. Those that do are ranked by three criteria that err in different ways: the score beyond its null, Davies-
+       Bouldin, and the worse stability. The k of the least mean rank is named, the smallest if several have it.
+    4. It is the answer if it alone is near the best by score and by macro and its share reaches `CLEAR_SHARE`;
+       otherwise it is the best candidate. Near are the k within `ERRORS` paired standard errors of the best, or
+       within `NEARBY` of the part of the best that exceeds its null, since with many samples the errors vanish.
+       With those near by both, it makes the shortlist.
 
-    The rule was made on a part of the problems of `helpers.problems` and is held against all of them in the study.
+    The gap statistic may say 1. That is told as a doubt and vetoes nothing, since it overlooks clusters that touch.
+    The elbow, the share of positive samples and Calinski-Harabasz are reported and do not vote; nor does a column
+    that the table lacks. Without nulls, Kaufman and Rousseeuw's lowest band takes their place, which is too strict
+    in many dimensions.
+
+    The rule was made on a part of the problems of `helpers.trials.problems`; the trials ask it about all of them.
+
     Parameters
     ----------
     table : DataFrame
@@ -103,7 +108,7 @@ def decide(table: pd.DataFrame) -> Decision:
 
 
 def structure_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Which k show structure, and why the others do not.
+    """Tell which k show structure, and why the others do not.
 
     Parameters
     ----------
@@ -137,7 +142,7 @@ def structure_table(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def votes(table: pd.DataFrame) -> dict[str, pd.Series]:
-    """What ranks the k, by how the sentences call it; the larger the better."""
+    """Give the values that rank the k, by their names in sentences; the larger the better."""
     ranked = {"the score": table["score"]}
     if "null_score" in table:
         ranked = {"the score beyond structureless data": table["score"] - table["null_score"]}
@@ -149,7 +154,7 @@ def votes(table: pd.DataFrame) -> dict[str, pd.Series]:
 
 
 def mean_ranks(table: pd.DataFrame) -> pd.Series:
-    """The mean rank of each k over the criteria that vote in `verdict`; 1 is the best, and equals share the better."""
+    """Compute the mean rank of each k over the criteria that vote; 1 is the best, and ties share the better rank."""
     ranks = [values.rank(ascending=False, method="min") for values in votes(scored_rows(table)).values()]
     return pd.concat(ranks, axis=1).mean(axis=1)
 
@@ -159,14 +164,14 @@ def worse_stability(table: pd.DataFrame) -> pd.Series:
 
 
 def _near(table: pd.DataFrame, value: str) -> list[int]:
-    """The k as good as the best by `value`, but for sampling error or a trifle; empty where the table is."""
+    """List the k whose value is within sampling error of the best, or within a trifle; none if the table is empty."""
     if table.empty:
         return []
     best = table[value].idxmax()
-    beyond = table.loc[best, value] - table.loc[best].get(f"null_{value}", 0.0)
+    excess = table.loc[best, value] - table.loc[best].get(f"null_{value}", 0.0)
     paired = {"score": "paired_error", "macro": "paired_macro_error"}[value]
     # The paired errors are of differences to the best of all k; they fit where that is the best here, too.
     usable = paired in table and table.loc[best, paired] == 0
     error = table[paired] if usable else table.loc[best, {"score": "standard_error", "macro": "macro_error"}[value]]
-    margin = np.maximum(ERRORS * error, NEARBY * beyond)
+    margin = np.maximum(ERRORS * error, NEARBY * excess)
     return [int(k) for k in table.index[table[value] >= table.loc[best, value] - margin]]

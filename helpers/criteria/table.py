@@ -1,7 +1,7 @@
-"""The criteria side by side, and beside labels.
+"""The criteria side by side, and the agreement of clusterings with labels.
 
-`compare_criteria` sets up the one table that `verdict` reads, a row for each k. Labels of the images never enter it:
-they are what a clustering is looked for without, so how well they agree is a table apart.
+`compare_criteria` makes the one table that the verdict reads, with a row for each k. Labels of the images never enter
+it: clusters are looked for without them. How well the two agree is a separate table, `label_agreement`.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from sklearn.metrics import (
     homogeneity_score,
 )
 
+from ..clustering.distances import Clustering, encode
 from ..clustering.sweep import KMeansSweep
 from .curves import find_elbow
 from .references import GapStatistic, NullSilhouettes, SilhouetteCeiling, Stability, gap_choice
@@ -139,7 +140,7 @@ def compare_criteria(
     uniform_gap: GapStatistic | None = None,
     indices: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Set the criteria side by side.
+    """Join the results of all criteria into one table.
 
     Parameters
     ----------
@@ -155,13 +156,13 @@ def compare_criteria(
     Returns
     -------
     DataFrame
-        A row for each k: `table` with ``inertia`` before it, and behind it what was given:
+        A row for each k: ``inertia``, the columns of `table`, and those of the results that were given:
         ``paired_error`` and ``paired_macro_error``;
         ``null_score``, ``null_score_high``, ``null_macro`` and ``null_macro_high``, the means and 95% quantiles over
-        references, of that kind of reference where they are largest; ``ceiling``, for the cluster sizes at this k;
+        references, each of the kind of reference for which it is largest; ``ceiling``, for the cluster sizes at this k;
         ``stability`` and ``spread``; ``gap``, ``s``, ``gap_uniform`` and ``s_uniform``; ``calinski_harabasz`` and
         ``davies_bouldin``.
-        With a gap there is a row for k = 1, whose silhouettes are missing.
+        With a gap there is a row for k = 1, in which everything else is missing.
     """
     joined = table.copy()
     joined.insert(0, "inertia", pd.Series(sweep.inertia, index=sweep.k_values).reindex(table.index))
@@ -186,12 +187,12 @@ def _strictest(nulls: NullSilhouettes) -> pd.DataFrame:
 
 
 def paired_errors(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
-    """Standard errors of the differences between the best k and every k, by score and by macro.
+    """Compute the standard errors of the differences between the best k and each k, by score and by macro.
 
-    All k are scored on the same samples, and a sample that is hard to place is so at each k. The error of the
-    difference, from the differences of the samples, therefore is not that of two independent means. A macro mean is
-    not a mean over samples but a sum of ratios, and is linearised for it (Cochran 1977, Sampling Techniques, section
-    6.4). As in `silhouette_table`, silhouettes are taken as independent though they share distances.
+    All k are scored on the same samples, and a sample that is hard to place is hard to place at each k. So the error of
+    a difference is computed from the differences of the samples, and is not that of two independent means. A macro mean
+    is a sum of ratios and not a mean over samples, so it is linearised first (Cochran 1977, Sampling Techniques,
+    section 6.4). As in `silhouette_table`, silhouettes are taken as independent although they share distances.
 
     Parameters
     ----------
@@ -204,18 +205,19 @@ def paired_errors(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     DataFrame
         Indexed by ``n_clusters``: ``paired_error`` and ``paired_macro_error``, 0 at the k that is best by each.
     """
-    coded = [np.unique(row, return_inverse=True, return_counts=True) for row in labels]
+    clusterings = [encode(row) for row in labels]
     score_parts = samples - samples.mean(axis=1, keepdims=True)
-    macro, macro_parts = zip(*(_macro_parts(s, codes, sizes) for s, (_, codes, sizes) in zip(samples, coded)))
+    macro, macro_parts = zip(*map(_macro_parts, samples, clusterings))
     errors = {
         "paired_error": _spread_from(score_parts / samples.shape[1], samples.mean(axis=1).argmax()),
         "paired_macro_error": _spread_from(np.stack(macro_parts), int(np.argmax(macro))),
     }
-    return pd.DataFrame(errors, index=pd.Index([len(sizes) for _, _, sizes in coded], name="n_clusters"))
+    return pd.DataFrame(errors, index=_counts(labels))
 
 
-def _macro_parts(samples: np.ndarray, codes: np.ndarray, sizes: np.ndarray) -> tuple[float, np.ndarray]:
-    """The mean over clusters of their means, and what each sample adds to its error."""
+def _macro_parts(samples: np.ndarray, clustering: Clustering) -> tuple[float, np.ndarray]:
+    """Compute the mean over clusters of their means, and the contribution of each sample to its error."""
+    codes, sizes = clustering.codes, clustering.sizes
     means = np.bincount(codes, samples) / sizes
     return float(means.mean()), (samples - means[codes]) / (sizes[codes] * len(sizes))
 
@@ -249,7 +251,7 @@ def validity_indices(X: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
 
 
 def label_agreement(labels: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
-    """How well clusterings agree with labels that they did not see. It never enters the verdict.
+    """Compute how well clusterings agree with labels that they did not see. It never enters the verdict.
 
     Adjusted Rand index: Hubert and Arabie (1985), Journal of Classification 2, 193-218. Adjusted mutual information:
     Vinh, Epps and Bailey (2010), Journal of Machine Learning Research 11, 2837-2854. Homogeneity and completeness:
@@ -275,4 +277,4 @@ def label_agreement(labels: np.ndarray, truth: np.ndarray) -> pd.DataFrame:
 
 
 def _counts(labels: np.ndarray) -> pd.Index:
-    return pd.Index([len(np.unique(row)) for row in labels], name="n_clusters")
+    return pd.Index([len(encode(row).sizes) for row in labels], name="n_clusters")

@@ -1,4 +1,4 @@
-"""The verdict in words: what the rule decides, in sentences made from the numbers of one table."""
+"""The verdict in words: the decision of the rule, in sentences made from the numbers of one table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PHRASES = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the criteria say together.
+    """The number of clusters that the criteria lead to, and why.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class Verdict:
     preferred : dict of str to int or None
         The k that each criterion prefers; ``gap`` may say 1, and is there only if the table has gaps.
     sentences : dict of str to str
-        The verdict in words, by topic, the conclusion first; every number in them is from the table.
+        The verdict in words, by topic, beginning with the conclusion; every number in them is from the table.
     """
 
     n_clusters: int | None
@@ -91,22 +91,22 @@ def _conclusion(decision: Decision, scored: pd.DataFrame) -> str:
             f"The answer is k = {n_clusters}: it alone is near the best, within errors, both by the score and by "
             f"the mean over clusters."
         )
-    said = f"The best candidate is k = {n_clusters}"
+    sentence = f"The best candidate is k = {n_clusters}"
     others = [k for k in near if k != n_clusters]
     if n_clusters not in near:
         best = [int(scored.loc[found["structured"], name].idxmax()) for name in ("score", "macro")]
         return (
-            f"{said}, by {_listed(list(votes(scored)))}; of the k with structure the best by the score is "
+            f"{sentence}, by {_listed(list(votes(scored)))}; of the k with structure the best by the score is "
             f"k = {best[0]}, and by the mean over clusters k = {best[1]}."
         )
     if others:
         return (
-            f"{said}; k = {_listed(others)} {'is' if len(others) == 1 else 'are'} as good by the score and by the mean "
-            f"over clusters, within errors."
+            f"{sentence}; k = {_listed(others)} {'is' if len(others) == 1 else 'are'} as good by the score and by the "
+            f"mean over clusters, within errors."
         )
     if "null_score" in scored:
-        return f"{said}: its clusters are more than structureless data gives, but they are not set well apart."
-    return f"{said}, and the score leaves open whether its clusters are real."
+        return f"{sentence}: its clusters are more than structureless data gives, but they are not set well apart."
+    return f"{sentence}, and the score leaves open whether its clusters are real."
 
 
 def _is_clear(k: int, scored: pd.DataFrame, found: pd.DataFrame) -> bool:
@@ -114,7 +114,7 @@ def _is_clear(k: int, scored: pd.DataFrame, found: pd.DataFrame) -> bool:
 
 
 def _why_none(scored: pd.DataFrame, found: pd.DataFrame) -> str:
-    """Why no k shows structure: at the first of the demands that no k meets together with those before it."""
+    """Say why no k shows structure: the first demand that no k meets together with those before it."""
     if "null_score" not in scored and not found["above"].any():
         return "the best silhouette score is too low to single one out"
     if not found["above"].any():
@@ -148,25 +148,25 @@ def _strength(scored: pd.DataFrame, found: pd.DataFrame) -> str:
     best = int(scored["score"].idxmax())
     row = scored.loc[best]
     words = next(words for bound, words in BANDS if row["score"] <= bound)
-    said = (
+    sentence = (
         f"The best silhouette score is {row['score']:.3f}, at k = {best}; on Kaufman and Rousseeuw's rule of thumb "
         f"that is {words}"
     )
     if "null_score" not in scored:
-        return f"{said}."
-    said += (
+        return f"{sentence}."
+    sentence += (
         f", while structureless data of the same shape have {row['null_score']:.3f} there on average and "
         f"{row['null_score_high']:.3f} at their 95% quantile"
     )
     if "ceiling" in scored:
-        said += f", and no clustering into clusters of these sizes can have more than {row['ceiling']:.3f}"
+        sentence += f", and no clustering into clusters of these sizes can have more than {row['ceiling']:.3f}"
     structured = [int(k) for k in found.index[found["structured"]]]
     where = f"at k = {_listed(structured)}" if structured else "at no k"
-    return f"{said}. By the rule there is structure {where}{_passed_over(best, found)}."
+    return f"{sentence}. By the rule there is structure {where}{_passed_over(best, found)}."
 
 
 def _passed_over(best: int, found: pd.DataFrame) -> str:
-    """Why the k with the best score does not count, if it does not and others do."""
+    """Say why the k with the best score does not count, if others do."""
     row = found.loc[best]
     if row["structured"] or not found["structured"].any():
         return ""
@@ -193,7 +193,7 @@ def _shortlist_sentence(structured: pd.DataFrame, decision: Decision) -> str:
         return "There is no shortlist, since no k shows structure."
     if not shortlist:
         return "There is no shortlist, since one k alone was tried."
-    said = (
+    sentence = (
         f"The shortlist is k = {_listed(shortlist)}. "
         f"Within {ERRORS} standard errors of the best, or {NEARBY:.0%} of what it has beyond structureless data, are "
         f"k = {_listed(decision.by_score)} by score, "
@@ -201,10 +201,10 @@ def _shortlist_sentence(structured: pd.DataFrame, decision: Decision) -> str:
     )
     others = [int(k) for k in structured.index if k not in shortlist]
     if not others:
-        return f"{said}."
+        return f"{sentence}."
     behind = [f"{structured['score'].max() - structured.loc[k, 'score']:.3f}" for k in others]
     return (
-        f"{said}; structured and not on the shortlist {'is' if len(others) == 1 else 'are'} k = "
+        f"{sentence}; structured and not on the shortlist {'is' if len(others) == 1 else 'are'} k = "
         f"{_listed(others)}, behind the best score by {_listed(behind)}."
     )
 
@@ -217,8 +217,8 @@ def _step_sentence(scored: pd.DataFrame) -> str:
     pairs = score_pairs(scored)
     of_pairs = f"; of all {len(pairs)} pairs of k, they disagree in {int(pairs['disagree'].sum())}"
     if opposed.empty:
-        said = "From each k to the next, the score and the share of positive samples move in the same direction"
-        return f"{said}{of_pairs}."
+        sentence = "From each k to the next, the score and the share of positive samples move in the same direction"
+        return f"{sentence}{of_pairs}."
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())
     score, share = ("rises", "falls") if step["score"] > 0 else ("falls", "rises")
     return (
@@ -230,23 +230,23 @@ def _step_sentence(scored: pd.DataFrame) -> str:
 
 
 def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: dict[str, int | None]) -> dict[str, str]:
-    """Sentences about what a table need not have."""
-    said = {}
+    """Write the sentences about columns that a table need not have."""
+    sentences = {}
     if "gap" in table:
-        said["gap"] = _gap_sentence(preferred["gap_pca"], int(table.index.max()))
+        sentences["gap"] = _gap_sentence(preferred["gap_pca"], int(table.index.max()))
     if "stability" in scored:
         stable = [int(k) for k in scored.index[worse_stability(scored) >= STABLE]]
         where = f"at k = {_listed(stable)}" if stable else "at no k"
-        said["stability"] = (
+        sentences["stability"] = (
             f"Clusterings of subsamples agree with that of all samples by an adjusted Rand index of {STABLE} or more, "
             f"even one standard deviation below the mean, {where}."
         )
     if "calinski_harabasz" in scored:
-        said["indices"] = (
+        sentences["indices"] = (
             f"Calinski-Harabasz prefers k = {scored['calinski_harabasz'].idxmax()}, "
             f"and Davies-Bouldin k = {scored['davies_bouldin'].idxmin()}."
         )
-    return said
+    return sentences
 
 
 def _gap_sentence(k: int | None, last: int) -> str:

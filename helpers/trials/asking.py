@@ -11,7 +11,7 @@ from sklearn.metrics import adjusted_mutual_info_score
 from ..study import Study
 from .problems import NOISE, Problem
 
-# Two answers more are stored: of the verdict if it must name a k, and the k that agrees best with the true groups.
+# Two more answers are stored: that of the verdict if it must name a k, and the k that agrees best with the true groups.
 FORCED, BEST = "verdict_forced", "best"
 
 K_VALUES = range(2, 17)
@@ -33,7 +33,7 @@ def study_problem(X: np.ndarray, n_components: int | None, random_state: int, *,
 
 
 def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path) -> pd.DataFrame:
-    """Ask all criteria about a problem, and judge by its true groups what they answer.
+    """Ask all criteria about a problem, and judge their answers by its true groups.
 
     Parameters
     ----------

@@ -58,7 +58,7 @@ def read_trials(folder: Path = RESULTS) -> Trials:
 
 
 def judge_answers(trials: Trials) -> pd.DataFrame:
-    """Hold every answer against the truth.
+    """Compare every answer with the truth.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def judge_answers(trials: Trials) -> pd.DataFrame:
 
 
 def summarise_answers(judged: pd.DataFrame) -> pd.DataFrame:
-    """How good each criterion is.
+    """Summarise how good each criterion is.
 
     Parameters
     ----------
@@ -120,10 +120,10 @@ def _summary(group: pd.DataFrame) -> dict[str, float]:
 
 
 def compare_losses(judged: pd.DataFrame, criterion: str, *, n_draws: int = 2000, random_state: int = 0) -> pd.DataFrame:
-    """How much more agreement each other criterion loses than `criterion`, problem by problem.
+    """Compute how much more agreement each other criterion loses than `criterion`, problem by problem.
 
-    Problems, not seeds, are what the study is a sample of; so the seeds of a problem are averaged first, and the
-    interval is a percentile bootstrap over problems (Efron 1979, Annals of Statistics 7, 1-26).
+    The trials are a sample of problems and not of seeds. So the seeds of a problem are averaged first, and the interval
+    is a percentile bootstrap over problems (Efron 1979, Annals of Statistics 7, 1-26).
 
     Parameters
     ----------
@@ -154,15 +154,15 @@ def compare_losses(judged: pd.DataFrame, criterion: str, *, n_draws: int = 2000,
 
 
 def mean_by_family(judged: pd.DataFrame, value: str) -> pd.DataFrame:
-    """The mean of a column of `judge_answers`, a row for each family and a column for each of `LABELS`."""
+    """Compute the mean of a column of `judge_answers`, a row for each family and a column for each of `LABELS`."""
     table = judged.assign(**{value: judged[value].astype(float)}).pivot_table(value, "family", "criterion", sort=False)
     return table[[name for name in LABELS if name in table]].rename(columns=LABELS)
 
 
 def worst_answer(judged: pd.DataFrame, criterion: str, *, n_features: int = 5) -> pd.Series:
-    """The answer of a criterion that loses most beyond what the others lose on the same points on average.
+    """Find the answer with which a criterion loses most, compared with the mean loss of the others on the same points.
 
-    Of synthetic problems with structure and few features, which can be drawn, and for which it names a k.
+    Only synthetic problems with structure and few features count, which can be drawn, and for which it names a k.
     """
     others = judged["criterion"].isin(LABELS) & (judged["criterion"] != criterion)
     usual = judged[others].groupby(["problem", "random_state"])["loss"].mean().rename("usual")
@@ -174,7 +174,7 @@ def worst_answer(judged: pd.DataFrame, criterion: str, *, n_features: int = 5) -
 
 
 def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
-    """What the study says, in sentences made from its table, by topic.
+    """Say what the trials show, in sentences made from their table, by topic.
 
     Parameters
     ----------

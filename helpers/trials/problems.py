@@ -1,4 +1,4 @@
-"""Clustering problems whose answer is known: what the study "Which metric?" holds the criteria against.
+"""Clustering problems whose answer is known, on which the criteria are tried.
 
 A problem is a recipe for points with their true groups. Synthetic ones draw fresh points for each seed; of a large
 table each seed draws other rows. The families are split into those on which the rule of the verdict was tuned
@@ -22,7 +22,7 @@ from ..images.datasets import load_images
 from ..images.embeddings import embed_images
 
 TUNING = ("count", "overlap", "unequal sizes", "noise points", "no structure", "iris and digits", "wine and cancer")
-# Rows or images drawn from a large data set, so that the whole study stays a matter of minutes.
+# Rows or images drawn from a large data set, so that the trials take minutes and not hours.
 N_DRAWN = 800
 # The label of points that belong to no group; agreement is computed without them.
 NOISE = -1
@@ -66,7 +66,7 @@ class Problem:
         return self.family not in TUNING
 
     def sample(self, random_state: int) -> tuple[np.ndarray, np.ndarray]:
-        """The points (n, d), float32, and the true groups (n,) for a seed."""
+        """Draw the points (n, d), float32, and their true groups (n,) for a seed."""
         X, groups = self.make(np.random.default_rng([random_state, *self.name.encode()]))
         return np.ascontiguousarray(X, dtype=np.float32), np.asarray(groups)
 
@@ -75,7 +75,7 @@ class Problem:
 
 
 def spaced_centers(rng: np.random.Generator, k: int, d: int, distance: float) -> np.ndarray:
-    """Centres (k, d) whose nearest two are `distance` apart: the roomiest of a few Gaussian draws, scaled."""
+    """Draw centres (k, d) whose nearest two are `distance` apart: the most spacious of 20 Gaussian draws, scaled."""
     draws = rng.standard_normal((20, k, d))
     gaps = np.linalg.norm(draws[:, :, np.newaxis] - draws[:, np.newaxis], axis=-1)
     nearest = (gaps + np.where(np.eye(k), np.inf, 0)).min(axis=(1, 2))
@@ -85,7 +85,7 @@ def spaced_centers(rng: np.random.Generator, k: int, d: int, distance: float) ->
 def gaussian_groups(
     rng: np.random.Generator, sizes: Sequence[int], d: int, distance: float, spreads: Sequence[float] | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Round Gaussian groups of standard deviation 1, or `spreads`, whose nearest centres are `distance` apart."""
+    """Draw round Gaussian groups of standard deviation 1, or `spreads`, whose nearest centres are `distance` apart."""
     groups = np.repeat(np.arange(len(sizes)), sizes)
     scale = np.ones(len(sizes)) if spreads is None else np.asarray(spreads)
     noise = rng.standard_normal((len(groups), d)) * scale[groups, np.newaxis]
@@ -93,14 +93,14 @@ def gaussian_groups(
 
 
 def noisy_groups(rng: np.random.Generator, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Four groups in the plane, and a share of points strewn evenly over the box around them."""
+    """Draw four groups in the plane, and a share of points strewn evenly over the box around them."""
     X, groups = gaussian_groups(rng, [120] * 4, 2, 8)
     strewn = rng.uniform(X.min(axis=0), X.max(axis=0), size=(int(share * len(X)), 2))
     return np.vstack([X, strewn]), np.concatenate([groups, np.full(len(strewn), NOISE)])
 
 
 def stretched_groups(rng: np.random.Generator, k: int, d: int, distance: float, stretch: float):
-    """Gaussian groups, each stretched in a direction of its own."""
+    """Draw Gaussian groups, each stretched in a direction of its own."""
     X, groups = gaussian_groups(rng, [480 // k] * k, d, distance)
     axes = rng.standard_normal((k, d))
     axes /= np.linalg.norm(axes, axis=1, keepdims=True)
@@ -109,25 +109,25 @@ def stretched_groups(rng: np.random.Generator, k: int, d: int, distance: float, 
 
 
 def parallel_groups(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Two long groups side by side, along the diagonal of a cube: a longer gap than width, a longer length than gap."""
+    """Draw two long groups side by side along the diagonal of a cube: longer than their gap, which exceeds their width."""
     line = np.linspace(-1, 1, 200)[:, np.newaxis] * np.ones(3)
     aside = np.array([2.0, -2.0, 0.0])
     return np.vstack([line, line + aside]) + 0.15 * rng.standard_normal((400, 3)), np.repeat([0, 1], 200)
 
 
 def heavy_tailed_groups(rng: np.random.Generator, k: int, d: int, distance: float, freedom: float):
-    """Groups of multivariate t distribution: most points near, some far away."""
+    """Draw groups of multivariate t distribution: most points are near, some far away."""
     groups = np.repeat(np.arange(k), 480 // k)
     return spaced_centers(rng, k, d, distance)[groups] + student(rng, len(groups), d, freedom), groups
 
 
 def student(rng: np.random.Generator, n: int, d: int, freedom: float) -> np.ndarray:
-    """Points (n, d) of a multivariate t distribution."""
+    """Draw points (n, d) of a multivariate t distribution."""
     return rng.standard_normal((n, d)) / np.sqrt(rng.chisquare(freedom, size=(n, 1)) / freedom)
 
 
 def directed_groups(rng: np.random.Generator, k: int, d: int, angle: float, norm_spread: float, how: str):
-    """Groups of like direction whose points have very different norms, as features of a network can have."""
+    """Draw groups of similar direction whose points have very different norms, as features of a network can have."""
     groups = np.repeat(np.arange(k), 480 // k)
     X = spaced_centers(rng, k, d, 1.0)
     X = (X / np.linalg.norm(X, axis=1, keepdims=True))[groups] + angle * rng.standard_normal((480, d)) / np.sqrt(d)
@@ -136,7 +136,7 @@ def directed_groups(rng: np.random.Generator, k: int, d: int, angle: float, norm
 
 
 def nested_groups(rng: np.random.Generator, within: float, between: float) -> tuple[np.ndarray, np.ndarray]:
-    """Three groups of three groups each; the truth is the nine."""
+    """Draw three groups of three groups each; the truth is the nine."""
     outer = spaced_centers(rng, 3, 5, between)
     centers = np.vstack([center + spaced_centers(rng, 3, 5, within) for center in outer])
     groups = np.repeat(np.arange(9), 55)
@@ -144,36 +144,36 @@ def nested_groups(rng: np.random.Generator, within: float, between: float) -> tu
 
 
 def nothing(points: Callable[[np.random.Generator], np.ndarray], rng: np.random.Generator):
-    """Points of one distribution without groups."""
+    """Draw points of one distribution, all in one group."""
     X = points(rng)
     return X, np.zeros(len(X), dtype=int)
 
 
 def varying_norms(rng: np.random.Generator, d: int, how: str) -> np.ndarray:
-    """Gaussian directions without groups, of very different norms."""
+    """Draw Gaussian directions without groups, of very different norms."""
     return normalize_features(rng.standard_normal((500, d)) * np.exp(0.5 * rng.standard_normal((500, 1))), how)
 
 
 def decaying_spectrum(rng: np.random.Generator, how: str) -> np.ndarray:
-    """Rectified Gaussian features whose variances fall off, as those of a network: positive and correlated."""
+    """Draw rectified Gaussian features with decaying variances, positive and correlated like those of a network."""
     loadings = rng.standard_normal((200, 200)) / np.sqrt(np.arange(1, 201))[:, np.newaxis]
     return normalize_features(np.maximum(rng.standard_normal((500, 200)) @ loadings + 1, 0), how)
 
 
 def ring(rng: np.random.Generator) -> np.ndarray:
-    """A closed band: nothing in it is a group, and every cut looks as good as another."""
+    """Draw a closed band: nothing in it is a group, and every cut looks as good as another."""
     angle = rng.uniform(0, 2 * np.pi, 500)
     return (5 + 0.5 * rng.standard_normal((500, 1))) * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
 def shipped(load: Callable, how: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """A data set that scikit-learn ships; so many rows at random where it has more."""
+    """Load a data set that scikit-learn ships, or `N_DRAWN` of its rows at random."""
     X, groups = load(return_X_y=True)
     return drawn(rng, normalize_features(X, how), groups)
 
 
 def drawn(rng: np.random.Generator, X: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`N_DRAWN` of the rows, or all of them where they are fewer."""
+    """Draw `N_DRAWN` of the rows, or take all of them if they are fewer."""
     rows = np.sort(rng.permutation(len(X))[:N_DRAWN])
     return X[rows], groups[rows]
 
@@ -184,7 +184,7 @@ def embedded(
     group_of: Callable[[str, str], str] = lambda name, label: label,
     n_classes: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Features of `N_DRAWN` images, scaled to unit length; of all classes, or of so many drawn at random.
+    """Compute features of `N_DRAWN` images, scaled to unit length, of all classes or of some drawn at random.
 
     The images are the same for every seed, since embedding them takes longest; the classes drawn are not.
     """
@@ -199,7 +199,7 @@ def embedded(
 
 
 def wordnet_kind(name: str, label: str) -> str:
-    """Animal, artifact or other, from the WordNet id that a file name starts with.
+    """Tell animal, artifact or other from the WordNet id that a file name starts with.
 
     WordNet 3.0 numbers its nouns by lexicographer file: animals lie before 2,670,000 and artifacts before 4,700,000.
     """
