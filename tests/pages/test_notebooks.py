@@ -59,6 +59,8 @@ def parameters_read_by(code):
     (study,) = ast.parse(inspect.getsource(Study)).body
     methods = {node.name: reads(node) for node in study.body if isinstance(node, ast.FunctionDef)}
     members, parameters = reads(code)
+    if "from_names" not in members:  # a study of features has the parameters that it is called with
+        return parameters
     reached = set()
     while waiting := (members - reached) & methods.keys():
         for name in waiting:
