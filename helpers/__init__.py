@@ -1,6 +1,8 @@
 """How many clusters? The computation behind the book.
 
-One road, and imports run one way along it: the modules, in order, are `helpers.cache.ROAD`.
+Parameters name images, images become features, features clusterings, clusterings numbers, and numbers a verdict; trials
+judge the criteria, figures draw, and pages tell. Imports run one way along the wings: core; images and clustering;
+parameters; criteria; study; trials; pages. Figures stand beside, and draw finished numbers.
 """
 
 import warnings

@@ -16,7 +16,7 @@ TARGETS = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-
 
 
 def steps(path):
-    """The steps of all jobs of a workflow."""
+    """List the steps of all jobs of a workflow."""
     jobs = yaml.safe_load(path.read_text(encoding="utf-8"))["jobs"].values()
     return [step for job in jobs for step in job["steps"]]
 

@@ -1,11 +1,11 @@
-"""The explorer: one page on which k, clusters and images can be tried out, without a kernel and without a network.
+"""The explorer: a page on which a reader can try k, clusters and images, without a kernel and without a network.
 
-The charts are Vega's, written with Altair and compiled here, so that the browser only draws. Measured before choosing,
-with a knife plot and a map of 2,624 samples, ten loads each in Chromium on one busy machine: Vega's page weighed 0.9 MB
-and stood after 0.8 s (median), Bokeh's 1.4 MB and 1.0 s, and a change of k took 0.1 s in both; Plotly weighs 4.8 MB
-before the first image. Vega also names its charts to screen readers and takes its colours from signals, which is how
-they follow the theme. What stands around the charts is plain HTML, in `explorer.html`, since its slider and buttons
-are those that keyboards and screen readers know.
+The charts are written with Altair and compiled to Vega here, so that the browser only draws them. Measured for the
+choice with a knife plot and a map of 2,624 samples, ten loads each in Chromium on one busy machine: a page with Vega
+weighed 0.9 MB and was loaded after 0.8 s (median), one with Bokeh 1.4 MB and 1.0 s, and a change of k took 0.1 s in
+both; Plotly weighs 4.8 MB before the first image. Vega also names its charts to screen readers, and takes colours from
+signals, by which they follow the theme. The page around the charts is plain HTML, in `explorer.html`, because keyboards
+and screen readers know its slider and buttons.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from PIL import Image, ImageOps
 from ..core.files import write_atomically
 from .plots import GAIN, LOSS, cluster_colors
 
-MAX_SAMPLES = 4000  # more than this no knife plot can show, and no slider can drive smoothly
-_PIXELS = 24_000_000  # of all thumbnails together; some megabytes
+MAX_SAMPLES = 4000  # a knife plot cannot show more, and a slider cannot move more smoothly
+_PIXELS = 24_000_000  # of all thumbnails together, some megabytes
 _MAX_TILE, _MIN_TILE = 96, 24
-_SHEET_SIDE = 2048  # what every graphics card takes
+_SHEET_SIDE = 2048  # the size of texture that every graphics card supports
 _QUALITY = 60
 
 
@@ -51,29 +51,29 @@ def build_explorer(
 ) -> Path:
     """Write the explorer of n images and m clusterings as one HTML file.
 
-    Nothing is computed here but where to draw: the page shows the numbers that it is given.
+    Only positions are computed here: the page shows the numbers that it is given.
 
     Parameters
     ----------
     path : Path
-        The file; it is replaced only when the new one is complete.
+        Path of the file, which is replaced only when the new one is complete.
     title : str
     names : sequence of str, length n
-        At most `MAX_SAMPLES`. They may hold anything; the page shows them as text.
+        Up to `MAX_SAMPLES` names of any characters; the page shows them as text.
     images : iterable of RGB images, length n
-        Gone through once; None where there is no picture, for which the page shows the name.
+        Iterated once; None stands for a sample without a picture, and the page shows its name.
     map_points : ndarray, shape (n, 2)
-        Where the samples are on the map.
+        Positions of the samples on the map.
     k_values : sequence of int, length m
         Ascending.
     labels : ndarray of int, shape (m, n)
-        The clusters, counted from 0.
+        Clusters, counted from 0.
     inertia : ndarray, shape (m,)
     scores : ndarray, shape (m,)
-        The silhouette scores; not the means of `silhouettes` where these are those of a sample.
+        Silhouette scores of all samples; they differ from the means of `silhouettes` if not all samples are shown.
     silhouettes : ndarray, shape (m, n)
     rivals : ndarray of int, shape (m, n)
-        For each sample the nearest other cluster.
+        The nearest other cluster of each sample.
 
     Returns
     -------
@@ -116,7 +116,7 @@ def build_explorer(
         },
     }
     page = _fill_in(title, data)
-    # A file name can hold bytes that are no text; they reach JSON as escapes, and a title as references.
+    # A file name can hold bytes that are not text; JSON holds them as escapes, and a title as references.
     write_atomically(path, lambda file: file.write(page.encode("utf-8", "xmlcharrefreplace")))
     return path
 
@@ -140,7 +140,7 @@ def _check(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
 
 
 def _packed(values: np.ndarray, dtype: str) -> str:
-    """An array as base64 of its numbers, row by row: a quarter of what their digits would take."""
+    """Encode the numbers of an array as base64, row by row: a quarter of the length of their digits."""
     return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
 
 
@@ -148,7 +148,7 @@ def _packed(values: np.ndarray, dtype: str) -> str:
 
 
 def _sprites(images: Iterable[Image.Image | None], n_samples: int) -> dict[str, Any]:
-    """The images side by side on a few sheets, and the place of each; -1 where there is none."""
+    """Put the images side by side on sheets, and number the place of each, with -1 for none."""
     tile = int(np.clip(np.sqrt(_PIXELS / n_samples), _MIN_TILE, _MAX_TILE))
     columns = _SHEET_SIDE // tile
     sheets: list[Image.Image] = []
@@ -161,7 +161,7 @@ def _sprites(images: Iterable[Image.Image | None], n_samples: int) -> dict[str, 
         position = placed % columns**2
         if position == 0:
             sheets.append(Image.new("RGB", (columns * tile, columns * tile)))
-        # BOX averages what is large and keeps the pixels of what is tiny.
+        # BOX averages large images and keeps the pixels of tiny ones.
         thumbnail = ImageOps.fit(image, (tile, tile), Image.Resampling.BOX)
         sheets[-1].paste(thumbnail, (position % columns * tile, position // columns * tile))
         places.append(placed)
@@ -178,8 +178,8 @@ def _data_uri(sheet: Image.Image) -> str:
 
 
 # --- charts -----------------------------------------------------------------------------------------------------------
-# Their data sets `samples`, `marked`, `clusters` and `now` are filled by the page, colours and positions included, and
-# so are the signals `ink` and `faint`, the colours of the theme.
+# The page fills their data sets `samples`, `marked`, `clusters` and `now`, including colours and positions, and the
+# signals `ink` and `faint`, which are the colours of the theme.
 
 
 def _curve(k_values: Sequence[int], values: Sequence[float], title: str, color: str, *, zero: bool) -> dict[str, Any]:
@@ -237,7 +237,7 @@ def _map(points: np.ndarray) -> dict[str, Any]:
 
 
 def _compile(chart: alt.LayerChart, description: str) -> dict[str, Any]:
-    """The chart in Vega, which the page can draw as it is."""
+    """Compile a chart to Vega, which the page can draw without Altair."""
     ink, faint = alt.expr("ink"), alt.expr("faint")
     chart = (
         chart.properties(description=description, background="transparent", padding=4)
@@ -261,7 +261,7 @@ def _compile(chart: alt.LayerChart, description: str) -> dict[str, Any]:
 
 
 def _fill_in(title: str, data: dict[str, Any]) -> str:
-    # Of what JSON may hold only `<` can end a script element or open a comment in it.
+    # Of the characters that JSON may hold, only `<` can end a script element or open a comment in it.
     parts = {"title": html.escape(title), "vega": _vega(), "data": json.dumps(data).replace("<", "\\u003c")}
     template = Path(__file__).with_name("explorer.html").read_text(encoding="utf-8")
     return re.sub(r"@@(title|vega|data)@@", lambda found: parts[found[1]], template)
@@ -269,7 +269,7 @@ def _fill_in(title: str, data: dict[str, Any]) -> str:
 
 @functools.cache
 def _vega() -> str:
-    """Vega as JavaScript that needs nothing else."""
+    """Bundle Vega as JavaScript that loads nothing else."""
     import vl_convert
 
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")

@@ -1,4 +1,4 @@
-"""One function per figure. They draw finished numbers, and compute nothing but where to put them."""
+"""One function for each figure; they draw finished numbers, and compute only where to put them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-# The first colours of seaborn's colour-blind-safe palette, by what they stand for.
+# The first colours of seaborn's colour-blind-safe palette, by their meaning.
 GAIN, LOSS, OTHER = "#0173b2", "#d55e00", "#029e73"
 _GREY = "#6b6b6b"
-_ON_ANY_PAGE = "#767c83"  # the grey that stands out from white and from the dark theme about equally
+_ON_ANY_PAGE = "#767c83"  # a grey with about the same contrast to white and to the dark theme
 
 
 def set_style() -> None:
-    """Use one style for all figures: dark ink on nothing.
+    """Use one style for all figures: dark ink on a transparent background.
 
-    On a light page the page is the paper. On a dark page the book's style sheet turns the lightness of charts around
-    and leaves the hues; photographs stay as they are, under titles that read on both.
+    A light page shows through. On a dark page the style sheet of the book inverts the lightness of charts and keeps
+    their hues; photographs are not changed, and their titles can be read on both.
     """
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
     plt.rcParams.update(
@@ -42,12 +42,23 @@ def set_style() -> None:
 
 
 def cluster_colors(n_clusters: int) -> list[tuple[float, float, float]]:
-    """A colour for each cluster, the same for the same cluster on every figure.
+    """Choose a colour for each cluster, the same for the same cluster on every figure.
 
-    The first ten are colour-blind-safe; no palette is for more, so the figures also write the clusters' numbers.
+    The first ten are safe for colour-blind readers; no palette has more, so figures also show the clusters' numbers.
+
+    Returns
+    -------
+    list of tuple
+        Red, green and blue of each cluster, from 0 to 1.
+
+    Examples
+    --------
+    >>> from helpers.figures.plots import cluster_colors
+    >>> cluster_colors(3) == cluster_colors(12)[:3]
+    True
     """
     safe = sns.color_palette("colorblind", 10)
-    # Steps of the golden ratio around the circle of hues: the next colour never depends on how many follow.
+    # Steps of the golden ratio around the circle of hues: a colour does not depend on the number of those after it.
     more = [sns.husl_palette(1, h=(0.05 + 0.618034 * i) % 1, l=0.55)[0] for i in range(n_clusters - 10)]
     return [*safe, *more][:n_clusters]
 
@@ -62,7 +73,7 @@ def _mark_k(ax: Axes, k_values: Sequence[int]) -> None:
 
 
 def plot_distribution(values: np.ndarray, label: str, ax: Axes | None = None) -> Axes:
-    """A histogram of `values`, with their mean."""
+    """Draw a histogram of `values`, with their mean."""
     ax = _axes(ax)
     sns.histplot(x=values, ax=ax, color=GAIN, edgecolor="white")
     ax.axvline(values.mean(), color=LOSS, linestyle="--", label=f"mean {values.mean():.3g}")
@@ -72,7 +83,7 @@ def plot_distribution(values: np.ndarray, label: str, ax: Axes | None = None) ->
 
 
 def plot_explained_variance(explained_variance_ratio: np.ndarray, kept: int, ax: Axes | None = None) -> Axes:
-    """The variance that the first components explain together, with the number kept."""
+    """Draw the variance that the first components explain together, and mark the number kept."""
     ax = _axes(ax)
     share = np.cumsum(explained_variance_ratio)
     ax.plot(np.arange(1, len(share) + 1), share, color=GAIN)
@@ -83,7 +94,7 @@ def plot_explained_variance(explained_variance_ratio: np.ndarray, kept: int, ax:
 
 
 def plot_map(points: np.ndarray, labels: Sequence, title: str, ax: Axes | None = None) -> Axes:
-    """Points of a two-dimensional map, coloured by label; a legend while the labels are few."""
+    """Draw the points of a two-dimensional map, coloured by label, with a legend for up to 12 labels."""
     ax = _axes(ax)
     names = sorted(set(labels))
     palette = dict(zip(names, cluster_colors(len(names))))
@@ -101,7 +112,7 @@ def plot_map(points: np.ndarray, labels: Sequence, title: str, ax: Axes | None =
 
 
 def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None, ax: Axes | None = None) -> Axes:
-    """Inertia against k, with the elbow where there is one."""
+    """Draw inertia against k, and mark the elbow if there is one."""
     ax = _axes(ax)
     ax.plot(k_values, inertia, "o-", color=GAIN)
     if elbow is not None:
@@ -113,7 +124,7 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
 
 
 def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:
-    """The elbow found when the sweep stops at each k."""
+    """Draw the elbow that is found if the sweep stops at each k."""
     ax = _axes(ax)
     found = elbows.dropna()
     ax.plot(found.index, found.astype(int), "o-", color=GAIN)
@@ -123,7 +134,7 @@ def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:
 
 
 def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Score (micro) and mean over clusters (macro) against k, with two standard errors of the score."""
+    """Draw score (micro) and mean over clusters (macro) against k, with two standard errors of each."""
     ax = _axes(ax)
     for name, error, label, style, color in (
         ("score", "standard_error", "score (micro)", "o-", GAIN),
@@ -141,7 +152,7 @@ def plot_scores(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_lines(lines: dict[str, Sequence[float]], k_values: Sequence[int], ylabel: str, ax: Axes | None = None) -> Axes:
-    """Up to three named lines against k."""
+    """Draw up to three named lines against k."""
     ax = _axes(ax)
     for (name, values), color, style in zip(lines.items(), (GAIN, LOSS, OTHER), ("o-", "s-", "^-")):
         ax.plot(k_values, values, style, color=color, label=name)
@@ -153,7 +164,7 @@ def plot_lines(lines: dict[str, Sequence[float]], k_values: Sequence[int], ylabe
 
 
 def plot_knife(samples: np.ndarray, labels: np.ndarray, ax: Axes | None = None) -> Axes:
-    """The silhouettes of all samples, sorted within their clusters: Rousseeuw's silhouette plot."""
+    """Draw the silhouettes of all samples, sorted within their clusters: Rousseeuw's (1987) silhouette plot."""
     ax = _axes(ax)
     gap = max(1, len(samples) // 100)
     base = 0
@@ -171,7 +182,7 @@ def plot_knife(samples: np.ndarray, labels: np.ndarray, ax: Axes | None = None) 
 
 
 def plot_knives(samples: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> Figure:
-    """Knife plots side by side on one scale, at most four in a row."""
+    """Draw knife plots side by side on one scale, up to four in a row."""
     n_columns = min(len(samples), 4)
     n_rows = -(-len(samples) // n_columns)
     figure, axes = plt.subplots(
@@ -187,7 +198,7 @@ def plot_knives(samples: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> 
 
 
 def plot_signs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Shares of positive, zero and negative samples, stacked, against k."""
+    """Draw the shares of positive, zero and negative samples against k, stacked."""
     ax = _axes(ax)
     below = np.zeros(len(table))
     for name, color in (("positive", GAIN), ("zero", "#cccccc"), ("negative", LOSS)):
@@ -200,7 +211,7 @@ def plot_signs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_identity(identity: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """What positive samples give and negative ones take, a pair of bars for each k, and the score they leave."""
+    """Draw what positive samples add to the score and negative ones take from it, and the score, for each k."""
     ax = _axes(ax)
     ax.bar(identity.index, identity["gain"], color=GAIN, label="given by positive samples", linewidth=0)
     ax.bar(identity.index, -identity["loss"], color=LOSS, label="taken by negative samples", linewidth=0)
@@ -213,7 +224,7 @@ def plot_identity(identity: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The path of k in the plane of score and share of positive samples."""
+    """Draw the path of k in the plane of score and share of positive samples."""
     ax = _axes(ax)
     ax.plot(table["positive"], table["score"], "-", color="#bbbbbb", linewidth=1)
     ax.scatter(table["positive"], table["score"], color=GAIN, zorder=2)
@@ -224,7 +235,7 @@ def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axe
 
 
 def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """The score between what structureless data have, mean and quantiles of each kind, and its ceiling.
+    """Draw the score, its ceiling, and the scores of structureless data of each kind: their mean and quantiles.
 
     `criteria` is from `compare_criteria` and `nulls` from `NullSilhouettes.table`.
     """
@@ -245,7 +256,7 @@ def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = No
 
 
 def plot_gap(gap: pd.DataFrame, n_clusters: int | None, ax: Axes | None = None) -> Axes:
-    """The gap with its standard errors against k, from `GapStatistic.table`, and the k that its rule chooses."""
+    """Draw the gap against k with standard errors, from `GapStatistic.table`, and mark the k that its rule chooses."""
     ax = _axes(ax)
     ax.errorbar(gap.index, gap["gap"], yerr=gap["s"], fmt="o-", color=GAIN, capsize=3)
     if n_clusters is not None:
@@ -256,19 +267,8 @@ def plot_gap(gap: pd.DataFrame, n_clusters: int | None, ax: Axes | None = None) 
     return ax
 
 
-def plot_stability(stability: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Agreement of subsamples with the whole against k, from `Stability.table`, with one standard deviation."""
-    ax = _axes(ax)
-    mean, spread = stability["stability"], stability["spread"]
-    ax.plot(stability.index, mean, "o-", color=GAIN)
-    ax.fill_between(stability.index, mean - spread, mean + spread, color=GAIN, alpha=0.15, linewidth=0)
-    ax.set(ylabel="adjusted Rand index", ylim=(None, 1.02))
-    _mark_k(ax, stability.index)
-    return ax
-
-
 def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> Figure:
-    """The criteria one below the other against k, each with the k that it prefers."""
+    """Draw the criteria against k, one below the other, and mark the k that each prefers."""
     names = {
         "inertia": ("elbow", "inertia"),
         "score": ("score", "score"),
@@ -291,7 +291,7 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> F
 
 
 def plot_timings(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Seconds against size on logarithmic axes, a line for each column."""
+    """Draw seconds against size on logarithmic axes, a line for each column."""
     ax = _axes(ax)
     for name, color, style in zip(timings.columns, (GAIN, LOSS, OTHER), ("o-", "s-", "^-")):
         ax.plot(timings.index, timings[name], style, color=color, label=name)
@@ -301,7 +301,7 @@ def plot_timings(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def plot_heatmap(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """A table of numbers between 0 and 1 as colours, each with its number; grey where there is none."""
+    """Draw a table of numbers from 0 to 1 as colours, each with its number; a missing one is grey."""
     ax = plt.subplots(figsize=(9.6, 0.36 * len(table) + 2))[1] if ax is None else ax
     ax.set_facecolor("#dddddd")
     sns.heatmap(
@@ -315,7 +315,7 @@ def plot_heatmap(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axe
 
 
 def plot_losses(losses: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """A column of losses for each criterion: every one as a dot, their mean as a bar; the smallest mean on top."""
+    """Draw the losses of each criterion as dots and their mean as a bar, sorted by mean with the smallest on top."""
     ax = plt.subplots(figsize=(7.2, 0.36 * losses.shape[1] + 1))[1] if ax is None else ax
     order = losses.mean().sort_values().index
     long = losses[order].melt(var_name="criterion", value_name="loss")
@@ -326,7 +326,7 @@ def plot_losses(losses: pd.DataFrame, label: str, ax: Axes | None = None) -> Axe
 
 
 def plot_shares(shares: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """Up to three shares side by side, a row of the table and a group of bars for each criterion."""
+    """Draw up to three shares side by side, a group of bars for each row of a table."""
     ax = plt.subplots(figsize=(7.2, 0.42 * len(shares) + 1.2))[1] if ax is None else ax
     shares[::-1].plot.barh(ax=ax, color=[LOSS, GAIN, OTHER][: shares.shape[1]], width=0.8, linewidth=0)
     ax.set(xlabel=label, ylabel="", xlim=(0, 1))
@@ -336,21 +336,21 @@ def plot_shares(shares: pd.DataFrame, label: str, ax: Axes | None = None) -> Axe
 
 
 def plot_clusterings(points: Sequence[np.ndarray], labels: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
-    """Clusterings of points (n, 2) side by side, each under its title, three in a row."""
+    """Draw clusterings of points (n, 2) side by side, three in a row, each under its title."""
     n_rows = -(-len(points) // 3)
     figure, axes = plt.subplots(n_rows, 3, figsize=(8.4, 2.7 * n_rows), squeeze=False, layout="constrained")
     for ax in axes.flat:
         ax.set_axis_off()
-    for ax, those, clusters, title in zip(axes.flat, points, labels, titles):
+    for ax, positions, clusters, title in zip(axes.flat, points, labels, titles):
         colors = np.array(cluster_colors(int(clusters.max()) + 1))
-        ax.scatter(those[:, 0], those[:, 1], s=6, c=colors[clusters], linewidth=0)
+        ax.scatter(positions[:, 0], positions[:, 1], s=6, c=colors[clusters], linewidth=0)
         ax.set_title(title, fontsize="small")
         ax.set_aspect("equal", adjustable="datalim")
     return figure
 
 
 def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns: int = 6) -> Figure:
-    """Images in a grid, each under its title."""
+    """Draw images in a grid, each under its title."""
     n_columns = min(n_columns, max(len(images), 1))
     n_rows = -(-len(images) // n_columns)
     figure, axes = plt.subplots(
@@ -360,6 +360,6 @@ def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns:
         ax.set_axis_off()
     for ax, image, title in zip(axes.flat, images, titles):
         ax.imshow(image)
-        # A file may be called anything, dollars included.
+        # The name of a file may hold dollar signs.
         ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE, parse_math=False)
     return figure

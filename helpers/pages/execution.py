@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import tempfile
@@ -104,6 +105,8 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
     from nbclient.exceptions import DeadKernelError
 
     output.parent.mkdir(parents=True, exist_ok=True)
+    # It remarks on parameters that stand in no cell, as those do that go along with others.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         papermill.execute_notebook(
             path,

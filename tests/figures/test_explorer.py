@@ -13,8 +13,7 @@ from bs4 import BeautifulSoup
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from helpers.core import cache
-from helpers.core.conventions import ROOT
+from helpers.core import fingerprints
 from helpers.figures.explorer import MAX_SAMPLES, build_explorer
 from helpers.figures.plots import cluster_colors
 from helpers.pages.provenance import framed_page
@@ -29,7 +28,7 @@ HOSTILE = [
 
 
 def example(n=N):
-    """A study of n samples: arguments of `build_explorer`, drawn at random, with labels of every cluster."""
+    """Draw the arguments of `build_explorer` for n samples at random, with labels of every cluster."""
     rng = np.random.default_rng(0)
     labels = np.stack([rng.permutation(np.arange(n) % k) for k in K_VALUES])
     silhouettes = rng.uniform(-0.4, 0.8, labels.shape)
@@ -49,19 +48,19 @@ def example(n=N):
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    """The page of the example."""
+    """Write the page of the example."""
     return build_explorer(tmp_path_factory.mktemp("explorer") / "page.html", **example())
 
 
 @pytest.fixture(scope="module")
 def data(page):
-    """What the page holds for its script."""
+    """Read the data that the page holds for its script."""
     soup = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
     return json.loads(soup.find("script", id="data").string)
 
 
 def unpacked(text, dtype):
-    """The numbers behind base64, as the page reads them."""
+    """Decode numbers from base64, as the page does."""
     return np.frombuffer(base64.b64decode(text), dtype)
 
 
@@ -163,11 +162,9 @@ def test_what_does_not_fit_together_is_refused(tmp_path, change, message):
 
 
 def test_a_change_of_the_template_makes_new_pages(monkeypatch):
-    """The executed notebook holds the page, so what the page is made from is part of its key."""
-    sources = cache._read_sources()
-    before = cache.source_digest("notebooks")
-    template = (ROOT / "helpers" / "explorer.html").read_text(encoding="utf-8")
-    changed = sources["explorer"].replace(template, template + " ")
-    assert changed != sources["explorer"]
-    monkeypatch.setitem(cache._SOURCES, "explorer", changed)
-    assert cache.source_digest("notebooks") != before
+    """The executed notebook holds the page, so its key must hold the template."""
+    name = "helpers.figures.explorer"
+    source, template = fingerprints._SOURCES[name]
+    before = fingerprints.source_digest.__wrapped__()
+    monkeypatch.setitem(fingerprints._SOURCES, name, [source, template + " "])
+    assert fingerprints.source_digest.__wrapped__() != before

@@ -1,4 +1,4 @@
-"""The explorer in a browser: what is pointed at, clicked and typed shows in every view."""
+"""The explorer in a browser: pointing, clicking and typing show in every view."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PLACE = """([id, i]) => {
 
 @pytest.fixture(scope="module")
 def study():
-    """The numbers of the example, as the page holds them, with a sample that lies apart on the map."""
+    """Make the numbers of the example, with a sample that lies apart on the map."""
     given = example()
     given["map_points"][40] = [6, 6]
     return {**given, "silhouettes": given["silhouettes"].astype(np.float32)}
@@ -39,13 +39,13 @@ def study():
 
 @pytest.fixture(scope="module")
 def path(study, tmp_path_factory):
-    """The page of the study."""
+    """Write the page of the study."""
     return build_explorer(tmp_path_factory.mktemp("explorer") / "page.html", **study)
 
 
 @pytest.fixture
 def tab(browser):
-    """A function that opens a page and watches it; at the end nothing may have gone wrong or left the machine."""
+    """Give a function that opens a page and watches it: no error, and no request that leaves the machine."""
     wrong, requests, contexts = [], [], []
 
     def open_page(address, **options):
@@ -66,14 +66,14 @@ def tab(browser):
 
 @pytest.fixture
 def page(tab, path):
-    """The explorer, ready."""
+    """Open the explorer and wait until it is ready."""
     page = tab(path.as_uri())
     page.wait_for_function("window.explorer")
     return page
 
 
 def facts(page):
-    """What is said of the sample pointed at."""
+    """Read what the page says of the sample under the pointer."""
     return [page.locator(f"#{name}").inner_text() for name in ("name", "silhouette", "cluster", "rival")]
 
 
@@ -83,14 +83,14 @@ def expected_facts(study, row, i):
 
 
 def tiles(page, row):
-    """The samples of a row of pictures."""
+    """List the samples of a row of pictures."""
     return [
         int(i) for i in page.locator(".row").nth(row).locator(".tile").evaluate_all("all => all.map(t => t.dataset.i)")
     ]
 
 
 def settle(page):
-    """Let the frame that was asked for be drawn."""
+    """Wait until the requested frame is drawn."""
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
@@ -143,7 +143,7 @@ def test_pointing_at_a_picture_marks_it_everywhere(page, study):
 
 
 def test_the_picture_of_a_sample_is_its_own(page, study):
-    """What is drawn is looked at, and not only where the page would take it from."""
+    """Pixels are compared, and not only the data that they are drawn from."""
     import io
 
     from PIL import Image
@@ -275,7 +275,7 @@ def test_fits_a_phone_and_its_finger(tab, path, study):
 
 @pytest.fixture
 def frame(tab, path, tmp_path):
-    """A page around the explorer, which has a theme of its own, and the explorer in its frame."""
+    """Open a page with a theme of its own around the explorer in its frame."""
     around = tmp_path / "around.html"
     html = framed_page(path, "explorer").data.encode("utf-8", "xmlcharrefreplace")
     around.write_bytes(

@@ -26,7 +26,6 @@ NULLS = (
     .swaplevel()
 )
 GAP = pd.DataFrame({"gap": [0.1, 0.5, 0.4], "s": 0.05}, index=pd.Index([1, 2, 3], name="n_clusters"))
-STABILITY = pd.DataFrame({"stability": [1, 0.8, 0.6, 0.5], "spread": 0.1}, index=TABLE.index)
 
 AXES = {
     "distribution": lambda ax: plots.plot_distribution(RNG.normal(5, 1, 50), "norm", ax),
@@ -43,14 +42,13 @@ AXES = {
     "nulls": lambda ax: plots.plot_nulls(TABLE.assign(ceiling=0.9), NULLS, ax),
     "gap": lambda ax: plots.plot_gap(GAP, 2, ax),
     "gap without k": lambda ax: plots.plot_gap(GAP, None, ax),
-    "stability": lambda ax: plots.plot_stability(STABILITY, ax),
     "score against share": lambda ax: plots.plot_score_against_share(TABLE, ax),
 }
 
 
 @pytest.fixture(autouse=True)
 def closed():
-    """No figure is left over from another test."""
+    """Close all figures before and after each test."""
     plt.close("all")
     yield
     plt.close("all")

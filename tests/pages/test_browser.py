@@ -48,7 +48,7 @@ OVERFLOW = """() => {
 
 @dataclass
 class Visit:
-    """What was seen on a page."""
+    """Observations on a page."""
 
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
@@ -82,7 +82,7 @@ def look_at(browser, path) -> Visit:
 
 
 def violations(page) -> list[str]:
-    """The accessibility faults that axe calls serious or critical."""
+    """List the accessibility faults that axe calls serious or critical."""
     from axe_playwright_python.sync_playwright import Axe
 
     # Preloading style sheets is for the rules on media; from the disk it would fail, and say so in the console.
@@ -110,7 +110,7 @@ def visit(browser, fast_book):
 
 @pytest.fixture(scope="module")
 def server(fast_book):
-    """The address of the book on a server of this machine."""
+    """Serve the book from this machine, and give its address."""
 
     class Quiet(SimpleHTTPRequestHandler):
         def log_message(self, *args):
@@ -124,7 +124,7 @@ def server(fast_book):
 
 @pytest.fixture
 def page(browser):
-    """A fresh page of desktop width."""
+    """Open a fresh page of desktop width."""
     page = browser.new_page(viewport=DESKTOP, color_scheme="light")
     yield page
     page.close()
@@ -234,6 +234,6 @@ def test_downloaded_notebook_runs(fast_book, tmp_path):
 
 
 def sentences(path) -> list[str]:
-    """What a notebook says of its numbers; where they come from, which holds the run time, is left out."""
+    """Collect the sentences of a notebook, without its last cell, which holds the run time."""
     outputs = [output for cell in nbformat.read(path, as_version=4).cells[:-1] for output in cell.get("outputs", [])]
     return [output.data["text/markdown"] for output in outputs if "text/markdown" in output.get("data", {})]

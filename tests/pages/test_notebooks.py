@@ -1,4 +1,4 @@
-"""The rules of the notebooks, and the five ways to run one."""
+"""The order and the rules of the notebooks, and the five ways to run one."""
 
 from __future__ import annotations
 
@@ -59,6 +59,8 @@ def parameters_read_by(code):
     (study,) = ast.parse(inspect.getsource(Study)).body
     methods = {node.name: reads(node) for node in study.body if isinstance(node, ast.FunctionDef)}
     members, parameters = reads(code)
+    if "from_names" not in members:  # a study of features has the parameters that it is called with
+        return parameters
     reached = set()
     while waiting := (members - reached) & methods.keys():
         for name in waiting:
@@ -123,7 +125,7 @@ def test_a_notebook_that_is_not_there_is_refused(tmp_path):
 
 
 def broken(tmp_path, change):
-    """A copy of a notebook, changed by `change`."""
+    """Copy a notebook and change it by `change`."""
     notebook = nbformat.read(ELBOW, as_version=4)
     change(notebook)
     path = tmp_path / "broken.ipynb"
@@ -136,7 +138,7 @@ def cell_of_parameters(notebook):
 
 
 def replace(old, new):
-    """A change that puts `new` for `old` in the cell of parameters."""
+    """Make a change that replaces `old` by `new` in the cell of parameters."""
 
     def change(notebook):
         cell = cell_of_parameters(notebook)
@@ -228,7 +230,7 @@ def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
 
 
 def results(path):
-    """All that an executed notebook shows, but for its provenance and what it wrote to stderr."""
+    """Collect what an executed notebook shows, without its provenance and what it wrote to stderr."""
     shown = []
     for cell in nbformat.read(path, as_version=4).cells:
         if cell.cell_type == "code" and "provenance" not in cell.source:
@@ -242,7 +244,7 @@ def results(path):
 
 
 def by_hand(parameters, output):
-    """As in JupyterLab: edit the cell of parameters, run all cells in the folder of the notebook."""
+    """Do as in JupyterLab: edit the cell of parameters, and run all cells in the folder of the notebook."""
     notebook = nbformat.read(ELBOW, as_version=4)
     cell = cell_of_parameters(notebook)
     values = dict(parameters)
@@ -255,14 +257,14 @@ def by_hand(parameters, output):
 
 
 def values_of(cell):
-    """The values that a cell of parameters gives to names."""
+    """Evaluate a cell of parameters."""
     values = {}
     exec(cell.source, values)  # its own annotated assignments, and nothing else
     return {name: value for name, value in values.items() if name in Parameters.model_fields}
 
 
 def test_five_ways_lead_to_the_same_numbers(second_book, tmp_path):
-    """The first made the book; the second must lead to that very book; the others compute all anew for themselves."""
+    """The first made the book; the second must find it unchanged; each of the others computes all again."""
     chosen = second_book.parameters
     assert "The book is at" in "\n".join(second_book.said)
     said = run("helpers", "book", *options(chosen, Parameters.model_fields), "-o", second_book.pages.parent)
@@ -280,7 +282,7 @@ def test_five_ways_lead_to_the_same_numbers(second_book, tmp_path):
 
 
 def options(parameters, names):
-    """The parameters of these names that are not at their default, as on a command line."""
+    """Write those of some parameters that differ from their defaults as on a command line."""
     return [part for name, value in parameters.changed().items() if name in names for part in ("-p", name, str(value))]
 
 
@@ -288,7 +290,7 @@ def options(parameters, names):
 
 
 def refused(*arguments):
-    """The status and the message of a command that is refused."""
+    """Run a command that must be refused, and return its message."""
     finished = subprocess.run(
         [sys.executable, "-m", "helpers", *map(str, arguments)], cwd=ROOT, capture_output=True, text=True
     )
@@ -340,7 +342,7 @@ def test_params_prints_every_parameter():
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
 def test_make_hands_folders_with_spaces_and_quotes_on_unharmed(tmp_path):
-    """A stand-in for Python prints what it is given."""
+    """A stand-in for Python prints its arguments."""
     stand_in = tmp_path / "python"
     stand_in.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"\n")
     stand_in.chmod(0o755)
