@@ -109,7 +109,7 @@ def stretched_groups(rng: np.random.Generator, k: int, d: int, distance: float, 
 
 
 def parallel_groups(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw two long groups side by side along the diagonal of a cube: longer than their gap, which exceeds their width."""
+    """Draw two groups side by side along the diagonal of a cube: longer than their gap, which exceeds their width."""
     line = np.linspace(-1, 1, 200)[:, np.newaxis] * np.ones(3)
     aside = np.array([2.0, -2.0, 0.0])
     return np.vstack([line, line + aside]) + 0.15 * rng.standard_normal((400, 3)), np.repeat([0, 1], 200)
