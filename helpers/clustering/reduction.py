@@ -34,7 +34,7 @@ class PrincipalComponents:
 
 
 def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
-    """Bring features to a common scale.
+    """Scale features, by rows or by columns.
 
     Parameters
     ----------

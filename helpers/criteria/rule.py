@@ -160,6 +160,7 @@ def mean_ranks(table: pd.DataFrame) -> pd.Series:
 
 
 def worse_stability(table: pd.DataFrame) -> pd.Series:
+    """Compute the stability one standard deviation below its mean."""
     return table["stability"] - table["spread"]
 
 

@@ -55,6 +55,17 @@ def verdict(table: pd.DataFrame) -> Verdict:
     Returns
     -------
     Verdict
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from sklearn.datasets import make_blobs
+    >>> from helpers.study import Study
+    >>> X, _ = make_blobs(200, 8, centers=4, cluster_std=0.5, random_state=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     table = Study.of_features(X, range(2, 7), normalize="none", cache_dir=folder).criteria
+    >>> verdict(table).n_clusters
+    4
     """
     decision = decide(table)
     sentences = _sentences(table, decision)
