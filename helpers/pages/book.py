@@ -149,7 +149,7 @@ def _call_for_each(execute: Callable[[Path], str], with_images: list[Path], path
     texts = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         running = {pool.submit(execute, first): first}
-        while running:
+        while len(texts) < len(paths):
             while len(running) < _AT_ONCE and (ready := fillers if first in running.values() else others or fillers):
                 path = ready.popleft()
                 running[pool.submit(execute, path)] = path
