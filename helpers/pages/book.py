@@ -14,7 +14,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from importlib import metadata
 from pathlib import Path
 
@@ -145,13 +145,11 @@ def _call_for_each(execute: Callable[[Path], str], with_images: list[Path], path
     """
     fillers = deque(path for path in paths if path not in with_images)
     others = deque(with_images)
-    first = others.popleft() if others else None
-    texts: dict[Path, str] = {}
-    running: dict[Future, Path] = {}
+    first = others.popleft() if others else fillers.popleft()
+    texts = {}
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        if first:
-            running[pool.submit(execute, first)] = first
-        while running or others or fillers:
+        running = {pool.submit(execute, first): first}
+        while len(texts) < len(paths):
             while len(running) < _AT_ONCE and (ready := fillers if first in running.values() else others or fillers):
                 path = ready.popleft()
                 running[pool.submit(execute, path)] = path
