@@ -31,8 +31,8 @@ NULL_MEASURES = ("score", "macro", "positive")
 # No score or macro was off by more than 0.001 there, with a standard error of 0.0013. For 5,000 samples of 300
 # features (9 references, 15 labelings) score and macro were off by 0.0005 in the root mean square and by 0.0017 at
 # most; the share of positive samples by 0.008 and 0.025.
-_N_EXACT = 4000
-_N_ROWS = 1000
+MAX_EXACT_SAMPLES = 4000
+N_ESTIMATE_ROWS = 1000
 # MiB of distances held at once by the ceiling.
 _CHUNK_MIB = 128
 
@@ -368,9 +368,9 @@ def _null_table(
 
 def _measures(points: np.ndarray, labels: np.ndarray, metric: str, random_state: int) -> pd.DataFrame:
     """Calculate the measures of m labelings, exactly for few samples and from a sample of rows for many."""
-    if len(points) <= _N_EXACT:
+    if len(points) <= MAX_EXACT_SAMPLES:
         return silhouette_table(silhouette_samples(points, labels, metric=metric), labels)
-    estimates = silhouette_estimate(points, labels, n_rows=_N_ROWS, metric=metric, random_state=random_state)
+    estimates = silhouette_estimate(points, labels, n_rows=N_ESTIMATE_ROWS, metric=metric, random_state=random_state)
     return pd.DataFrame(
         {
             "score": [estimate.mean for estimate in estimates],

@@ -161,12 +161,12 @@ def test_silhouettes_of_large_references_are_estimated_within_their_error(metric
     labels = sweep_kmeans(X, [2, 5, 9], n_init=1).labels
     given = references._measures(X, labels, metric, 0)
     exact = silhouette_table(silhouette_samples(X, labels, metric=metric), labels)
-    estimates = silhouette_estimate(X, labels, n_rows=references._N_ROWS, metric=metric)
+    estimates = silhouette_estimate(X, labels, n_rows=references.N_ESTIMATE_ROWS, metric=metric)
     macro_errors = [np.sqrt((each.cluster_errors**2).sum()) / len(each.cluster_errors) for each in estimates]
     errors = {
         "score": np.array([each.standard_error for each in estimates]),
         "macro": np.array(macro_errors),
-        "positive": np.sqrt(exact["positive"] * (1 - exact["positive"]) / references._N_ROWS).to_numpy(),
+        "positive": np.sqrt(exact["positive"] * (1 - exact["positive"]) / references.N_ESTIMATE_ROWS).to_numpy(),
     }
     for name, error in errors.items():
         off = np.abs(given[name].to_numpy() - exact[name].to_numpy())
@@ -174,20 +174,20 @@ def test_silhouettes_of_large_references_are_estimated_within_their_error(metric
 
 
 def test_silhouettes_of_small_references_are_exact():
-    X = RNG(0).standard_normal((references._N_EXACT, 2)).astype(np.float32)
+    X = RNG(0).standard_normal((references.MAX_EXACT_SAMPLES, 2)).astype(np.float32)
     labels = sweep_kmeans(X, [3], n_init=1).labels
     given = references._measures(X, labels, "euclidean", 0)
     assert given["score"].item() == silhouette_samples(X, labels).mean()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(references, "_N_EXACT", 100)
+        patch.setattr(references, "MAX_EXACT_SAMPLES", 100)
         assert references._measures(X, labels, "euclidean", 0)["score"].item() != given["score"].item()
 
 
 def test_large_references_measure_what_exact_ones_do(monkeypatch):
     X = make_blobs(600, n_features=4, centers=3, random_state=0)[0]
     exact = null_silhouettes(X, [2, 4], n_references=3)
-    monkeypatch.setattr(references, "_N_EXACT", 500)
-    monkeypatch.setattr(references, "_N_ROWS", 300)
+    monkeypatch.setattr(references, "MAX_EXACT_SAMPLES", 500)
+    monkeypatch.setattr(references, "N_ESTIMATE_ROWS", 300)
     given = null_silhouettes(X, [2, 4], n_references=3)
     for name in references.NULL_MEASURES:
         np.testing.assert_allclose(getattr(given, name), getattr(exact, name), atol=0.1)
