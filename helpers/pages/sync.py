@@ -48,8 +48,8 @@ def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
     """Compute the texts of all files that repeat something of the helpers, by path.
 
     In notebooks, the cell of parameters and the file name given to `provenance` are written, and the file is in the
-    form of nbformat, so that saving it in JupyterLab changes only what was edited; in the README, the table of
-    parameters; the page of the API as a whole.
+    form of nbformat, so that saving it changes only what was edited; in the README, the table of parameters; the page
+    of the API as a whole.
 
     Raises
     ------
@@ -75,6 +75,8 @@ def _synced_notebook(path: Path) -> str:
     for cell in notebook.cells:
         if cell.cell_type == "code":
             cell.source = re.sub(r'(?<=\bprovenance\()"[^"]*"', f'"{path.name}"', cell.source)
+    # JupyterLab writes the version of its kernel here, which differs from machine to machine.
+    notebook.metadata.language_info = {"name": "python"}
     return nbformat.writes(notebook) + "\n"
 
 

@@ -73,6 +73,17 @@ def test_a_notebook_in_another_form_is_brought_into_that_of_nbformat(sources):
     assert path.read_bytes() == canonical
 
 
+def test_what_jupyterlab_adds_of_its_kernel_is_taken_out(sources):
+    """Seen in JupyterLab 4.6: opening and saving a notebook changes this, and nothing else."""
+    path = sources / "notebooks" / NAME
+    before = path.read_bytes()
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.language_info |= {"codemirror_mode": {"name": "ipython", "version": 3}, "version": "3.11.7"}
+    nbformat.write(notebook, path)
+    assert path.read_bytes() != before and sync(sources) == [path]
+    assert path.read_bytes() == before
+
+
 def test_a_renamed_notebook_names_itself(sources):
     path = (sources / "notebooks" / NAME).rename(sources / "notebooks" / "knee.ipynb")
     contents = sources / "book" / "_toc.yml"
