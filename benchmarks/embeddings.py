@@ -1,6 +1,7 @@
 """Embedding the solar cells, end to end, against the usual ways to do it.
 
 python -m benchmarks.embeddings [N]         N solar cells (default 512): images/s, ratios, deviations, labels
+python -m benchmarks.embeddings N NETWORK   the same for a network of torchvision, its weights drawn at random
 python -m benchmarks.embeddings accuracy    how many of the shipped features are classified rightly
 python -m benchmarks.embeddings memory N    the peak of memory while N links to solar cells are embedded
 
@@ -22,13 +23,14 @@ from pathlib import Path
 import numpy as np
 import psutil
 import torch
+import torchvision
 from sklearn.cluster import KMeans
 from sklearn.metrics import adjusted_rand_score
 from timm.data import create_transform, resolve_data_config
 from torch.utils.data import DataLoader, Dataset
 
 from helpers.clustering.reduction import fit_pca, normalize_features
-from helpers.images.backbones import find_weights, load_backbone
+from helpers.images.backbones import LITE0, find_weights, load_backbone
 from helpers.images.collection import ImageSet
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import embed_images
@@ -38,8 +40,18 @@ from .timing import show
 REPEATS = 3
 
 
-def reference() -> tuple[str, Callable[[torch.Tensor], torch.Tensor]]:
-    """Name and features of the network, run eagerly by the package that its weights come from."""
+def random_weights(network: str, folder: str) -> str:
+    """Write the weights of a network of torchvision, drawn at random, and return their file."""
+    torch.manual_seed(0)
+    path = Path(folder, f"{network}.pth")
+    torch.save(torchvision.models.get_model(network, weights=None).state_dict(), path)
+    return str(path)
+
+
+def reference(network: str, weights: str | None) -> tuple[str, Callable[[torch.Tensor], torch.Tensor]]:
+    """Name and features of the network, run eagerly; by the package that its weights come from, if it is here."""
+    if network != LITE0:
+        return "PyTorch", load_backbone(network, weights).features
     if importlib.util.find_spec("efficientnet_lite_pytorch"):
         from efficientnet_lite_pytorch import EfficientNet
 
@@ -53,11 +65,15 @@ def reference() -> tuple[str, Callable[[torch.Tensor], torch.Tensor]]:
 
 
 class Pictures(Dataset):
-    """The images with the preprocessing of timm, one tensor each."""
+    """The images with the preprocessing of the network's library, one tensor each."""
 
-    def __init__(self, images: ImageSet) -> None:
-        model = load_backbone("efficientnet-lite0").model
-        self.images, self.transform = images, create_transform(**resolve_data_config({}, model=model))
+    def __init__(self, images: ImageSet, network: str, weights: str | None) -> None:
+        backbone = load_backbone(network, weights)
+        timm = network == LITE0
+        self.images = images
+        self.transform = (
+            create_transform(**resolve_data_config({}, model=backbone.model)) if timm else backbone.transform
+        )
 
     def __len__(self) -> int:
         return len(self.images)
@@ -66,16 +82,17 @@ class Pictures(Dataset):
         return self.transform(self.images.open(i))
 
 
-def loop(images: ImageSet, features: Callable, batch_size: int) -> np.ndarray:
+def loop(pictures: Pictures, features: Callable, batch_size: int) -> np.ndarray:
     """The usual loop: a default DataLoader, one batch after the other."""
     with torch.inference_mode():
-        return torch.cat([features(batch) for batch in DataLoader(Pictures(images), batch_size)]).numpy()
+        return torch.cat([features(batch) for batch in DataLoader(pictures, batch_size)]).numpy()
 
 
-def ours(images: ImageSet, precision: str) -> np.ndarray:
-    """Into an empty store and out of it."""
+def ours(images: ImageSet, network: str, weights: str | None, precision: str) -> np.ndarray:
+    """Embed into an empty store and out of it."""
+    options = {"backbone": network, "weights": weights, "precision": precision}
     with tempfile.TemporaryDirectory() as cache_dir:
-        return embed_images(images, precision=precision, cache_dir=cache_dir).features
+        return embed_images(images, cache_dir=cache_dir, **options).features
 
 
 def labels(features: np.ndarray, k: int) -> np.ndarray:
@@ -84,25 +101,26 @@ def labels(features: np.ndarray, k: int) -> np.ndarray:
     return KMeans(k, n_init=10, random_state=0).fit_predict(points)
 
 
-def compare(n_images: int) -> None:
-    """Interleaved repeats, so that what else the machine does falls on all alike; medians."""
+def compare(n_images: int, network: str, weights: str | None) -> None:
+    """Repeat all ways in turn, so that what else the machine does falls on all alike; show medians."""
     images = load_images("solar-cells", n_images=n_images)
-    name, features = reference()
-    few = images.take(range(min(32, n_images)))
-    ways: dict[str, tuple[Callable[[ImageSet], np.ndarray], ImageSet]] = {
-        f"{name}, one image at a time": (lambda some: loop(some, features, 1), few),
-        f"{name}, usual loop, batch 32": (lambda some: loop(some, features, 32), few),
-        "ours, float32": (lambda some: ours(some, "float32"), images),
-        "ours, bfloat16": (lambda some: ours(some, "bfloat16"), images),
+    name, features = reference(network, weights)
+    first = images.take(range(min(32, n_images)))
+    pictures = Pictures(first, network, weights)
+    ways: dict[str, tuple[Callable[[], np.ndarray], int]] = {
+        f"{name}, one image at a time": (lambda: loop(pictures, features, 1), len(first)),
+        f"{name}, usual loop, batch 32": (lambda: loop(pictures, features, 32), len(first)),
+        "ours, float32": (lambda: ours(images, network, weights, "float32"), n_images),
+        "ours, bfloat16": (lambda: ours(images, network, weights, "bfloat16"), n_images),
     }
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     cpu: dict[str, list[float]] = {way: [] for way in ways}
     for _ in range(REPEATS):
-        for way, (run, some) in ways.items():
+        for way, (run, n_embedded) in ways.items():
             started, used = time.perf_counter(), time.process_time()
-            run(some)
-            seconds[way].append((time.perf_counter() - started) / len(some))
-            cpu[way].append((time.process_time() - used) / len(some))
+            run()
+            seconds[way].append((time.perf_counter() - started) / n_embedded)
+            cpu[way].append((time.process_time() - used) / n_embedded)
     eager, usual = (float(np.median(seconds[way])) for way in list(ways)[:2])
     rows = []
     for way in ways:
@@ -117,9 +135,9 @@ def compare(n_images: int) -> None:
             }
         )
     show(rows)
-    precise, coarse = ours(images, "float32"), ours(images, "bfloat16")
-    exact = loop(few, features, 1)
-    difference = np.linalg.norm(precise[: len(few)] - exact, axis=1) / np.linalg.norm(exact, axis=1)
+    precise, coarse = (ours(images, network, weights, precision) for precision in ("float32", "bfloat16"))
+    exact = loop(pictures, features, 1)
+    difference = np.linalg.norm(precise[: len(first)] - exact, axis=1) / np.linalg.norm(exact, axis=1)
     rounding = np.linalg.norm(coarse - precise, axis=1) / np.linalg.norm(precise, axis=1)
     print(f"largest relative difference of float32: {difference.max():.1e}; of bfloat16: {rounding.max():.1e}")
     show([{"k": k, "ARI": adjusted_rand_score(labels(precise, k), labels(coarse, k))} for k in (2, 4, 8, 16)])
@@ -167,4 +185,6 @@ if __name__ == "__main__":
     elif words[:1] == ["memory"]:
         memory(int(words[1]))
     else:
-        compare(int(words[0]) if words else 512)
+        n_images, network = int(words[0]) if words else 512, words[1] if words[1:] else LITE0
+        with tempfile.TemporaryDirectory() as folder:
+            compare(n_images, network, random_weights(network, folder) if words[1:] else None)

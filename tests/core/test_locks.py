@@ -19,11 +19,12 @@ from helpers.core.conventions import ROOT
 
 # Computes a result in a while of which it tells the beginning and the end, and which ends when a file is there.
 PROGRAM = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 import numpy as np
 from helpers.core import cache, locks
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which background jobs of a shell ignore
 folder = Path(sys.argv[1])
 locks._PULSE_SECONDS, locks._SILENCE_SECONDS, locks._PATIENCE_SECONDS = 0.1, float(sys.argv[2]), 0.2
 
