@@ -137,7 +137,7 @@ class Parameters(BaseModel):
         title="of Dask; empty: this machine",
         description="where the work runs: nothing for this machine, `local` for a Dask cluster of processes on it, or "
         "the address of a Dask scheduler; the results are the same",
-        json_schema_extra={"along": "random_state"},
+        json_schema_extra={"along": "dataset"},
     )
     cache_dir: str = Field(
         "_build/cache",

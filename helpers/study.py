@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from PIL import Image
+from sklearn.utils import check_array
 
 from .clustering.reduction import PrincipalComponents, fit_pca, fit_umap, normalize_features
 from .clustering.silhouette import SilhouetteDetails, silhouette_details, silhouette_table
@@ -105,7 +107,8 @@ class Study:
         Raises
         ------
         ParameterError
-            If k_values are not consecutive, or a parameter is not allowed or has no place here.
+            If k_values are not consecutive, X has too few rows for them, or a parameter is not allowed or has no place
+            here, as those of images have.
 
         Examples
         --------
@@ -117,15 +120,24 @@ class Study:
         ...     Study.of_features(X, range(2, 9), normalize="none", cache_dir=folder).verdict.n_clusters
         4
         """
-        ks = [int(k) for k in k_values]
-        if not ks or ks != list(range(ks[0], ks[-1] + 1)):
+        for name in parameters:
+            if name not in _OF_FEATURES:
+                raise ParameterError(
+                    f"{name} has no place in a study of features; allowed are {', '.join(_OF_FEATURES)}."
+                )
+        ks = list(k_values)
+        if not all(isinstance(k, Integral) for k in ks) or not ks or ks != list(range(ks[0], ks[-1] + 1)):
             raise ParameterError(f"k_values = {ks} is not possible: name consecutive numbers of clusters.")
-        features = np.ascontiguousarray(X, dtype=np.float32)
+        features = _check_features(X)
+        if ks[-1] >= len(features):
+            raise ParameterError(f"k = {ks[-1]} must be smaller than the number of rows, and X has {len(features)}.")
         study = cls(
-            Parameters(k_min=ks[0], k_max=ks[-1], random_state=random_state, cache_dir=str(cache_dir), **parameters)
+            Parameters(
+                k_min=int(ks[0]), k_max=int(ks[-1]), random_state=random_state, cache_dir=str(cache_dir), **parameters
+            )
         )
-        study.params.check_images(len(features))
         study.embeddings = Embeddings(features, np.arange(len(features)), [])
+        study.labels = None
         return study
 
     # --- images and points ---
@@ -133,6 +145,8 @@ class Study:
     @cached_property
     def images(self) -> ImageSet:
         """The images, after a check that the network can embed them."""
+        if "embeddings" in vars(self):
+            raise ParameterError("A study of features has no images; open one of images with Study(Parameters(...)).")
         params = self.params
         images = load_images(
             params.dataset, n_images=params.n_images, random_state=params.random_state, pictures=params.pictures
@@ -142,7 +156,7 @@ class Study:
 
     @cached_property
     def embeddings(self) -> Embeddings:
-        """What the network sees in the images; a row for each that could be read."""
+        """The features of the images, with a row for each that could be read."""
         params = self.params
         embeddings = embed_images(
             self.images,
@@ -175,7 +189,7 @@ class Study:
 
     @property
     def points(self) -> np.ndarray:
-        """What k-means sees, float32, shape (n, p): the features or their first principal components."""
+        """The points that are clustered, float32, shape (n, p): the features or their first principal components."""
         return self.features if self.params.n_components is None else self.pca.points
 
     @cached_property
@@ -222,7 +236,15 @@ class Study:
         return self.images.open(self.embeddings.kept[i])
 
     def labels_at(self, k: int) -> np.ndarray:
-        """Return the cluster of each row at one k, shape (n,)."""
+        """Return the cluster of each row at one k, shape (n,).
+
+        Raises
+        ------
+        ParameterError
+            If that k was not tried.
+        """
+        if k not in self.params.k_values:
+            raise ParameterError(f"k = {k} was not tried; tried are {self.params.k_min} to {self.params.k_max}.")
         return self.sweep.labels[self.params.k_values.index(k)]
 
     # --- references and verdict ---
@@ -243,7 +265,7 @@ class Study:
 
     @cached_property
     def ceiling(self) -> SilhouetteCeiling:
-        """What the score can be at most."""
+        """Upper bounds of the score."""
         return self._cached(
             silhouette_ceiling, self.features, self.sweep.labels, metric=self.params.metric, **self._seed
         )
@@ -280,7 +302,7 @@ class Study:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """What the criteria say together."""
+        """The number of clusters, and the sentences that say why."""
         return verdict(self.criteria)
 
     @property
@@ -310,6 +332,19 @@ class Study:
     @property
     def _references(self) -> dict[str, Any]:
         return {"n_init": N_INIT_REFERENCES, **self._seed, **_MANY_AT_ONCE}
+
+
+# Parameters that a study of features takes, beside those of its signature.
+_OF_FEATURES = ("normalize", "n_components", "n_neighbors", "min_dist", "metric", "chosen_k", "n_init", "algorithm")
+
+
+def _check_features(X: np.ndarray) -> np.ndarray:
+    """Check that features are a finite matrix, and return them in float32; those in a file stay there."""
+    try:
+        checked = check_array(X, dtype=[np.float32, np.float64], input_name="X")
+    except (ValueError, TypeError) as error:
+        raise ParameterError(f"X cannot be studied: {' '.join(str(error).split())}") from None
+    return X if isinstance(X, np.memmap) and X.dtype == np.float32 else np.ascontiguousarray(checked, np.float32)
 
 
 # How many runs are at work at once cannot change a result.

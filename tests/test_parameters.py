@@ -140,7 +140,7 @@ def test_k_max_must_be_smaller_than_the_number_of_images():
         (["metric"], ["metric"]),
         (["backbone"], ["backbone", "weights", "precision"]),
         (["weights"], ["weights"]),  # without the one that it goes along with
-        (["random_state", "n_neighbors"], ["n_neighbors", "min_dist", "random_state", "scheduler", "cache_dir"]),
+        (["random_state", "n_neighbors"], ["n_neighbors", "min_dist", "random_state", "cache_dir"]),
         (["n_init", "k_max", "k_max"], ["k_max", "n_init", "algorithm"]),
         (NAMES, NAMES),
     ],

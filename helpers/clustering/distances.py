@@ -30,7 +30,7 @@ from sklearn.metrics import pairwise_distances_chunked
 from sklearn.preprocessing import normalize
 
 from ..core.scheduling import run_tasks
-from .reduction import mean_and_scale
+from .centring import mean_and_scale
 
 # Side of a tile, in samples. Rows of a power-of-two tile would map to the same cache sets of the processor.
 TILE = 500

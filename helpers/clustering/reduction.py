@@ -132,22 +132,6 @@ def _pca_in_batches(features: np.ndarray) -> IncrementalPCA:
     return pca
 
 
-def mean_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
-    """Calculate the mean of points and their largest distance from it along any feature; 1 if all points are equal.
-
-    Parameters
-    ----------
-    X : ndarray, shape (n, p)
-
-    Returns
-    -------
-    mean : ndarray of float64, shape (p,)
-    scale : float
-    """
-    mean = X.mean(axis=0, dtype=np.float64)
-    return mean, float(np.maximum(X.max(axis=0) - mean, mean - X.min(axis=0)).max()) or 1.0
-
-
 def sample_distances(X: np.ndarray, *, n_pairs: int, random_state: int) -> np.ndarray:
     """Calculate the Euclidean distances of random pairs of different rows.
 

@@ -31,7 +31,7 @@ from sklearn.utils.extmath import randomized_svd
 from tqdm import tqdm
 
 from ..core.scheduling import one_thread, run_tasks
-from .reduction import mean_and_scale
+from .centring import mean_and_scale
 
 _N_COMPONENTS = 64  # on which restarts are compared
 _MAX_ITER = 300  # as in scikit-learn; on all but contrived data k-means stops earlier

@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .conventions import ROOT
+from .conventions import resolve_path
 from .files import write_atomically
 from .fingerprints import digest, library_versions, source_digest, sources_edited, to_json
 from .locks import ALIVE, LOCK, one_at_a_time
@@ -90,17 +90,18 @@ def cached(
     path = _path(cache_dir, function, args, kwargs, module)
     stored = _read(path)
     if stored is None:
-        stored = _computed_once(path, call, function.__name__)
+        stored = _computed_once(path, call, function.__name__, module)
     return _from_arrays(stored, typing.get_type_hints(function)["return"])
 
 
-def _computed_once(path: Path, call: Callable[[], Any], name: str) -> dict[str, np.ndarray]:
-    """Compute and store a result, unless another process does so first."""
+def _computed_once(path: Path, call: Callable[[], Any], name: str, module: str | None) -> dict[str, np.ndarray]:
+    """Compute and store a result, unless another process does so first, or a source is edited meanwhile."""
     with one_at_a_time(path, name):
         stored = _read(path)
         if stored is None:
             stored = _to_arrays(call())
-            _write(path, stored)
+            if not sources_edited(module):
+                _write(path, stored)
     return stored
 
 
@@ -118,7 +119,7 @@ def is_cached(
 
 def remove_leftovers(cache_dir: str | Path, function: Callable[..., Any]) -> None:
     """Remove the files that killed processes have left beside the results of a function."""
-    folder = ROOT / cache_dir / function.__name__
+    folder = resolve_path(cache_dir) / function.__name__
     for pattern in (".*.part", f"*{LOCK}", f"*{ALIVE}"):
         for path in folder.glob(pattern):
             # A live writer renames its part within seconds and touches its other files every few seconds, so an old
@@ -136,7 +137,7 @@ def _path(
     module: str | None,
 ) -> Path:
     """Name the file of a result that depends on the sources which a module reaches, or on all without a module."""
-    return ROOT / cache_dir / function.__name__ / f"{_key(function, args, kwargs, module)}.npz"
+    return resolve_path(cache_dir) / function.__name__ / f"{_key(function, args, kwargs, module)}.npz"
 
 
 def _key(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], module: str | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import typing
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,15 +15,16 @@ import numpy as np
 def write_atomically(path: Path, write: Callable[[typing.BinaryIO], None]) -> None:
     """Let `write` fill a temporary file and rename it to `path`, so that no reader sees a part of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-        try:
-            write(typing.cast(typing.BinaryIO, file))
+    part = path.with_name(f".{uuid.uuid4().hex}.part")  # opened plainly, so that the umask decides who may read it
+    try:
+        with open(part, "xb") as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
-        except BaseException:
-            os.unlink(file.name)
-            raise
-    os.replace(file.name, path)
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def mapped_array(shape: tuple[int, int], folder: str | Path) -> np.memmap:

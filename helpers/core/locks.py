@@ -71,12 +71,12 @@ def _acquire(lock: BaseFileLock, alive: Path, what: str) -> bool:
             return False
 
 
-_told: dict[str, float] = {}  # when it was last said what is waited for
+_last_message: dict[str, float] = {}  # time of the last message about each function
 
 
 def _tell(what: str, now: float) -> None:
-    if now - _told.get(what, -_QUIET_SECONDS) >= _QUIET_SECONDS:
-        _told[what] = now
+    if now - _last_message.get(what, -_QUIET_SECONDS) >= _QUIET_SECONDS:
+        _last_message[what] = now
         print(f"waiting for another process that is computing {what}", file=sys.stderr, flush=True)
 
 

@@ -26,7 +26,7 @@ from joblib import Parallel, delayed, parallel_config
 from threadpoolctl import ThreadpoolController
 from tqdm import tqdm
 
-from .conventions import ROOT, ParameterError
+from .conventions import ParameterError, resolve_path
 from .fingerprints import library_versions, source_digest
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def use_scheduler(scheduler: str, *, cache_dir: str | Path = "_build/cache") -> 
         return
     new = _Cluster()
     new.address = scheduler
-    new.folder = ROOT / cache_dir / "shared"
+    new.folder = resolve_path(cache_dir) / "shared"
     new.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as leave:
         new.client = leave.enter_context(_connect(scheduler, leave))

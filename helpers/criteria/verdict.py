@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
+from ..core.conventions import listed
 from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
 from .rule import BANDS, CLEAR_SHARE, ERRORS, NEARBY, SHARE, STABLE, Decision, decide, votes, worse_stability
 from .table import scored_rows
@@ -86,9 +87,8 @@ def _sentences(table: pd.DataFrame, decision: Decision) -> dict[str, str]:
     return sentences | _optional_sentences(table, scored, decision.preferred)
 
 
-def _listed(numbers: Sequence[int] | Sequence[str]) -> str:
-    words = [str(number) for number in numbers]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"
+def _listed(items: Iterable[int | str]) -> str:
+    return listed(map(str, items), " and ")
 
 
 def _conclusion(decision: Decision, scored: pd.DataFrame) -> str:

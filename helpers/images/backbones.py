@@ -40,7 +40,7 @@ class Backbone:
     model: torch.nn.Module | None = None
 
     def ready(self, batch_size: int, precision: str, device: str) -> Backbone:
-        """Lay the network out for batches of one size on one device, as fast as it can be there."""
+        """Prepare the network for batches of one size on one device."""
         import torch
 
         if self.model is None:
@@ -186,7 +186,7 @@ def backbone_credit(backbone: str) -> str:
 
 
 def backbone_key(backbone: str, weights: str | None = None) -> str:
-    """Compute what tells the features of one network from those of another: of its name and its weights.
+    """Compute a digest of the name and the weights of a network.
 
     Its preprocessing follows from the name and from the versions of the libraries, which every key holds.
 

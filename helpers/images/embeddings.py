@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 
 from ..core.cache import cached, is_cached, remove_leftovers
-from ..core.conventions import ROOT
+from ..core.conventions import resolve_path
 from ..core.files import mapped_array
 from ..core.scheduling import check_workers, run_tasks
 from .backbones import LITE0, Backbone, backbone_key, find_weights, load_backbone
 from .collection import CollectionError, ImageSet
+from .engine import arithmetic
 from .weights import EmbeddingError
 
 CHUNK_SIZE = 64
@@ -115,14 +116,15 @@ def embed_images(
         raise EmbeddingError("There are no images to embed.")
     if images.comes_with(backbone, weights, precision):
         return Embeddings(images.features, np.arange(len(images)), [])
-    key = {"network": backbone_key(backbone, weights), "batch_size": batch_size, "precision": precision}
+    key = {"network": backbone_key(backbone, weights), "batch_size": batch_size}
     # Whole paths, since a worker's repository may be elsewhere.
-    weights, cache_dir = weights and str(find_weights(backbone, weights)), str(ROOT / cache_dir)
+    weights, cache_dir = weights and str(find_weights(backbone, weights)), str(resolve_path(cache_dir))
     starts = range(0, len(images), CHUNK_SIZE)
     chunks = [images.take(range(start, min(start + CHUNK_SIZE, len(images)))) for start in starts]
 
     def calls(device: str) -> list[dict[str, Any]]:
-        return [chunk_call(chunk, backbone, weights, {**key, "device": device}, cache_dir) for chunk in chunks]
+        used = {**key, "device": device, "precision": arithmetic(precision) if device == "cpu" else precision}
+        return [chunk_call(chunk, backbone, weights, used, cache_dir) for chunk in chunks]
 
     # If all chunks of one device are stored, PyTorch need not be loaded to find out which device is here, which saves
     # a chapter seconds.
@@ -226,7 +228,8 @@ def _compute_missing(calls: list[dict[str, Any]], cache_dir: str) -> None:
     sizes = [len(call["contents"]) for (call,) in missing]
     n_there = sum(len(call["contents"]) for call in calls) - sum(sizes)
     remove_leftovers(cache_dir, embed_chunk)
-    check_workers(_network, calls[0]["unkeyed"]["backbone"], calls[0]["unkeyed"]["weights"])
+    first = calls[0]
+    check_workers(_network, first["unkeyed"]["backbone"], first["unkeyed"]["weights"], first["key"]["precision"])
     with _full_disk(cache_dir), _one_thread_a_batch():
         for _ in run_tasks(_compute_one, missing, desc="embedding", unit="image", sizes=sizes, n_done=n_there):
             pass
@@ -246,9 +249,13 @@ def _full_disk(cache_dir: str) -> Iterator[None]:
         ) from None
 
 
-def _network(backbone: str, weights: str | None) -> dict[str, str]:
+def _network(backbone: str, weights: str | None, precision: str) -> dict[str, str]:
     """Name what the workers of a cluster must agree on."""
-    return {f"the weights of {backbone}": backbone_key(backbone, weights), "the device": _device()}
+    return {
+        f"the weights of {backbone}": backbone_key(backbone, weights),
+        "the device": _device(),
+        "the arithmetic": arithmetic(precision) if _device() == "cpu" else precision,
+    }
 
 
 def _compute_one(call: dict[str, Any]) -> None:

@@ -31,6 +31,14 @@ def can_compile() -> bool:
     return True
 
 
+def arithmetic(precision: str) -> str:
+    """Tell the arithmetic in which layers run on this processor: bfloat16 is float32 where it is not supported."""
+    if precision == "float32" or not can_compile():
+        return precision
+    capabilities = _import_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    return "bfloat16" if "BF16" in capabilities else "float32"
+
+
 def compile_network(
     module: torch.nn.Module, example: torch.Tensor, precision: str
 ) -> Callable[[torch.Tensor], torch.Tensor] | None:

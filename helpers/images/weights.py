@@ -7,11 +7,13 @@ import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..core.conventions import ParameterError
+
 if TYPE_CHECKING:
     import torch
 
 
-class EmbeddingError(ValueError):
+class EmbeddingError(ParameterError):
     """No features can be computed; the message says what was wrong and where."""
 
 

@@ -94,7 +94,7 @@ def _digest_of_data(parameters: Parameters, images: ImageSet, source_dir: Path) 
     """Compute a digest of what chapters read: the images, weights from a file, and shipped tables and features."""
     files = [
         *sorted((source_dir / "book" / "data").glob("*")),
-        *sorted((Path(__file__).parents[1] / "images" / "data").glob("*.npy")),
+        *sorted((Path(__file__).parents[1] / "images" / "data").glob("*")),
     ]
     tables = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
     weights = backbone_key(parameters.backbone, parameters.weights) if parameters.weights else None

@@ -110,7 +110,14 @@ def parameter_line(name: str) -> str:
 
 
 def _synced_readme(text: str) -> str:
-    return re.sub(r"^\| parameter \| default .*\n(\|.*\n)*", lambda _: parameter_table() + "\n", text, flags=re.M)
+    text, n_tables = re.subn(
+        r"^\| parameter \| default .*\n(\|.*\n)*", lambda _: parameter_table() + "\n", text, flags=re.M
+    )
+    if n_tables != 1:
+        raise NotebookError(
+            f"README.md has {n_tables} tables that begin with `| parameter | default`; it must have one."
+        )
+    return text
 
 
 def _api_page() -> str:

@@ -64,7 +64,11 @@ def test_a_closure_goes_on_from_module_to_module_and_holds_their_packages(monkey
 def test_a_closure_is_not_everything():
     """An edit of the data sets recomputes no sweep, and one of the criteria no embeddings."""
     sweep = import_closure("helpers.clustering.sweep")
-    assert "helpers.clustering.reduction" in sweep and "helpers.core.scheduling" in sweep
+    assert (
+        "helpers.clustering.centring" in sweep
+        and "helpers.clustering.reduction" not in sweep
+        and "helpers.core.scheduling" in sweep
+    )
     assert "helpers.core.cache" not in sweep and "helpers.clustering.silhouette" not in sweep
     assert not any(name.startswith(("helpers.images", "helpers.criteria")) for name in sweep)
     embeddings = import_closure("helpers.images.embeddings")

@@ -153,7 +153,7 @@ def test_the_same_wait_is_told_once_a_minute(tmp_path, monkeypatch, capsys):
     """As for the chunks of an embedding, one after the other."""
     monkeypatch.setattr(locks, "_PATIENCE_SECONDS", 0)
     monkeypatch.setattr(locks, "_SILENCE_SECONDS", 0.3)
-    monkeypatch.setattr(locks, "_told", {})
+    monkeypatch.setattr(locks, "_last_message", {})
 
     def wait(name, what):
         held = FileLock(tmp_path / f"{name}.lock")

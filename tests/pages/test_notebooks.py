@@ -124,6 +124,20 @@ def test_a_notebook_that_is_not_there_is_refused(tmp_path):
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_only_the_cell_of_parameters_gives_them_values(path):
+    """Whoever edits that cell and runs it again would otherwise pass on another value of the same name."""
+    for cell in nbformat.read(path, as_version=4).cells:
+        if cell.cell_type == "code" and "parameters" not in cell.metadata.get("tags", []):
+            source = re.sub(r"(?m)^[%!].*$", "", cell.source)
+            assigned = {
+                node.id
+                for node in ast.walk(ast.parse(source))
+                if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+            }
+            assert not assigned & set(Parameters.model_fields), cell.source
+
+
 def broken(tmp_path, change):
     """Copy a notebook and change it by `change`."""
     notebook = nbformat.read(ELBOW, as_version=4)

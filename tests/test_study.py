@@ -1,0 +1,86 @@
+"""One object from parameters to a verdict: each step computed once, and the same from features alone."""
+
+from __future__ import annotations
+
+from functools import wraps
+
+import numpy as np
+import pytest
+
+from helpers import study as module
+from helpers.core.conventions import ParameterError
+from helpers.parameters import Parameters
+from helpers.study import Study
+
+X = np.random.default_rng(0).standard_normal((60, 5)) + np.repeat(np.eye(5)[:3] * 9, 20, axis=0)
+
+
+@pytest.fixture
+def digits(tmp_path):
+    """A small study of images that needs no network."""
+    return Study(
+        Parameters(dataset="digits", n_images=80, backbone="pixels", n_components=8, k_max=5, cache_dir=str(tmp_path))
+    )
+
+
+def test_nothing_is_computed_until_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(module, "load_images", lambda *args, **kwds: pytest.fail("opened"))
+    Study(Parameters())
+
+
+def test_each_step_is_computed_once_and_found_by_a_later_study(digits, monkeypatch):
+    table, answers = digits.criteria, digits.answers
+    assert digits.criteria is table and digits.silhouettes.shape == (4, 80)
+    for name in ("sweep_kmeans", "null_silhouettes", "silhouette_details", "stability", "gap_statistic", "fit_pca"):
+        original = getattr(module, name)
+
+        @wraps(original)  # `cached` looks at its name, its module and its annotations
+        def refuse(*args, **kwds):
+            pytest.fail("computed again")
+
+        monkeypatch.setattr(module, name, refuse)
+    again = Study(digits.params)
+    assert again.answers == answers and again.criteria.equals(table)
+
+
+def test_the_same_features_give_the_same_study(digits, tmp_path):
+    chosen = digits.params.model_dump(include={"normalize", "n_components", "metric", "n_init"})
+    of_features = Study.of_features(digits.embeddings.features, range(2, 6), cache_dir=tmp_path / "other", **chosen)
+    assert of_features.criteria.equals(digits.criteria) and of_features.answers == digits.answers
+    assert set(digits.labels) <= set("0123456789") and len(digits.labels) == 80
+    assert of_features.labels is None
+
+
+def test_a_study_of_features_has_no_images(tmp_path):
+    study = Study.of_features(X, range(2, 5), normalize="none", n_components=None, cache_dir=tmp_path)
+    assert study.points is study.features and study.verdict.n_clusters == 3
+    for ask in (lambda: study.images, lambda: study.open_image(0)):
+        with pytest.raises(ParameterError, match="has no images"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (X, {"k_values": [2, 4]}, r"k_values = \[2, 4\] is not possible"),
+        (X, {"k_values": []}, "name consecutive numbers"),
+        (X, {"k_values": [2.5]}, "name consecutive numbers"),
+        (X, {"k_values": range(2, 61)}, "k = 60 must be smaller than the number of rows, and X has 60"),
+        (X, {"dataset": "digits"}, "dataset has no place in a study of features; allowed are normalize"),
+        (X, {"k_min": 3}, "k_min has no place"),
+        (X, {"normalise": "unit"}, "normalise has no place"),
+        (X, {"normalize": "both"}, "normalize = 'both' is not allowed"),
+        (X[0], {}, "X cannot be studied: Expected 2D array"),
+        (np.where(X > 9, np.nan, X), {}, "X cannot be studied: .*NaN"),
+        ([["a", "b"]], {}, "X cannot be studied"),
+    ],
+)
+def test_what_is_not_possible_is_refused_in_one_sentence(rows, options, message, tmp_path):
+    with pytest.raises(ParameterError, match=message):
+        Study.of_features(rows, **{"k_values": range(2, 5), **options}, cache_dir=tmp_path)
+
+
+def test_a_k_that_was_not_tried_is_named(digits):
+    assert digits.labels_at(3).max() == 2
+    with pytest.raises(ParameterError, match="k = 9 was not tried; tried are 2 to 5"):
+        digits.labels_at(9)
