@@ -298,7 +298,7 @@ def with_companions(names: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> with_companions(["k_max", "dataset"])
-    ['dataset', 'pictures', 'k_max', 'n_init', 'algorithm']
+    ['dataset', 'pictures', 'k_max', 'n_init', 'algorithm', 'scheduler']
     """
     chosen = set(names)
     for name in sorted(chosen - Parameters.model_fields.keys()):
