@@ -16,7 +16,7 @@ import tempfile
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,7 +110,8 @@ def run_tasks(
             yield result
 
 
-def one_thread(module: str) -> AbstractContextManager:
+@contextmanager
+def one_thread(module: str) -> Iterator[None]:
     """Limit BLAS and OpenMP to one thread in a context: their number shows in the last digits of results.
 
     Parameters
@@ -118,16 +119,44 @@ def one_thread(module: str) -> AbstractContextManager:
     module : str
         Name of a module that has imported the libraries in question.
     """
-    return nullcontext() if _this_thread.in_task else _threads(module).limit(limits=1)
+    if _this_thread.in_task:
+        yield
+        return
+    with _blas.held(_threads(module)), _this_thread.openmp.held(_threads(module)):
+        yield
+
+
+class _Limit:
+    """A limit of one thread that lasts until the last context that asks for it ends, in whatever order they end."""
+
+    def __init__(self, user_api: str) -> None:
+        self.user_api, self.lock = user_api, threading.Lock()
+        self.n_holders, self.limiters = 0, []
+
+    @contextmanager
+    def held(self, controller: ThreadpoolController) -> Iterator[None]:
+        """Limit the libraries of a controller in a context."""
+        with self.lock:
+            self.limiters.append(controller.limit(limits=1, user_api=self.user_api))
+            self.n_holders += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.n_holders -= 1
+                while self.limiters and not self.n_holders:
+                    self.limiters.pop().restore_original_limits()
 
 
 class _ThisThread(threading.local):
-    """Whether the running thread is at work on one of several tasks."""
+    """The state of the running thread: whether it is at work on one of several tasks, and its limit of OpenMP."""
 
-    in_task = False
+    def __init__(self) -> None:
+        self.in_task, self.openmp = False, _Limit("openmp")
 
 
 _this_thread = _ThisThread()
+_blas = _Limit("blas")  # whose number of threads belongs to the whole process
 
 
 def _results(task: Callable[..., Any], arguments: Sequence[tuple], shared: tuple, n_jobs: int | None) -> Iterator[Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,13 +31,14 @@ def read_state(path: Path) -> dict[str, torch.Tensor]:
         If it holds anything but tensors.
     """
     import torch
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
         safe = path.suffix == ".safetensors"
         state = load_file(path) if safe else torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, SafetensorError):
+    except (OSError, MemoryError):  # of the moment, and not of the file's content
+        raise
+    except Exception:  # the unpickler raises almost anything at a file that is no pickle
         state = None
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise EmbeddingError(f"The weight file {path} is not a state dict, that is, tensors by name and nothing else.")

@@ -81,7 +81,8 @@ def build_book(
     build_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(build_dir / ".lock", timeout=0):
-            data = _digest_of_data(parameters, images, source_dir)
+            shipped, own = _digest_of_shipped(source_dir), _digest_of_images(parameters, images)
+            data = {path: digest(shipped, own) if "dataset" in used[path] else shipped for path in used}
             executed = _execute_all(used, parameters, data, build_dir, say)
             return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
     except Timeout:
@@ -90,21 +91,31 @@ def build_book(
         ) from None
 
 
-def _digest_of_data(parameters: Parameters, images: ImageSet, source_dir: Path) -> str:
-    """Compute a digest of what chapters read: the images, weights from a file, and shipped tables and features."""
+def _digest_of_images(parameters: Parameters, images: ImageSet) -> str:
+    """Compute a digest of the images, and of the network's weights if a file of them is named."""
+    return digest(images, backbone_key(parameters.backbone, parameters.weights) if parameters.weights else None)
+
+
+def _digest_of_shipped(source_dir: Path) -> str:
+    """Compute a digest of the tables and features that are shipped and that chapters read."""
     files = [
         *sorted((source_dir / "book" / "data").glob("*")),
         *sorted((Path(__file__).parents[1] / "images" / "data").glob("*")),
     ]
-    tables = [(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files]
-    weights = backbone_key(parameters.backbone, parameters.weights) if parameters.weights else None
-    return digest(images, tables, weights)
+    return digest([(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files])
 
 
 def _execute_all(
-    used: dict[Path, list[str]], parameters: Parameters, data: str, build_dir: Path, say: Callable[[str], None]
+    used: dict[Path, list[str]],
+    parameters: Parameters,
+    data: dict[Path, str],
+    build_dir: Path,
+    say: Callable[[str], None],
 ) -> dict[str, str]:
-    """Execute the notebooks, two at once, and return the texts of their files by name, in the order of `used`."""
+    """Execute the notebooks, two at once, and return the texts of their files by name, in the order of `used`.
+
+    `data` has a digest of what each of them reads.
+    """
     versions = page_versions()
     numbers = {path: f"[{number}/{len(used)}] {path.name}" for number, path in enumerate(used, start=1)}
 
@@ -117,7 +128,7 @@ def _execute_all(
             path.name,
             path.read_text(encoding="utf-8"),
             values,
-            data,
+            data[path],
             versions,
             cache_dir=parameters.cache_dir,
             all_sources=True,  # the kernel imports the helpers on its own, so it may run any of them

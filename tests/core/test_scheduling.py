@@ -12,6 +12,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from helpers.clustering import distances
 from helpers.clustering.silhouette import silhouette_estimate, silhouette_samples
@@ -237,6 +238,22 @@ def test_references_are_equal(on_cluster):
 
     for ours, theirs in zip(references(), on_cluster(references)):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-12)
+
+
+def test_overlapping_tasks_leave_the_threads_as_they_were():
+    """The limit lasts until the last of them ends, in whatever order they end."""
+
+    def counts():
+        return {library["prefix"]: library["num_threads"] for library in threadpool_info()}
+
+    with threadpool_limits(limits=2):
+        before = counts()
+        first, second = (run_tasks(divmod, [(7, 2), (9, 4)]) for _ in range(2))
+        next(first), next(second)
+        list(first)
+        assert set(counts().values()) == {1}
+        list(second)
+        assert counts() == before and 2 in before.values()
 
 
 def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_path, monkeypatch):

@@ -226,7 +226,7 @@ class Harmful:
         return (print, ("harm done",))
 
 
-@pytest.mark.parametrize("content", ["harmful", "nested", "empty", "text"])
+@pytest.mark.parametrize("content", ["harmful", "nested", "empty", "users", "text"])
 def test_what_is_no_state_dict_is_refused_and_not_run(tmp_path, capsys, content):
     path = tmp_path / "w.pth"
     if content == "harmful":
@@ -234,7 +234,9 @@ def test_what_is_no_state_dict_is_refused_and_not_run(tmp_path, capsys, content)
     elif content == "nested":
         torch.save({"state_dict": {"a": torch.zeros(2)}, "epoch": 3}, path)
     else:
-        path.write_bytes(b"" if content == "empty" else b"no weights at all")
+        path.write_bytes(
+            {"empty": b"", "users": b"root:x:0:0:root:/root:/bin/bash\n"}.get(content, b"no weights at all")
+        )
     with pytest.raises(EmbeddingError, match="w.pth is not a state dict"):
         read_state(path)
     assert "harm done" not in capsys.readouterr().out
