@@ -1,0 +1,406 @@
+"""What one half of the samples says about the other: valleys between clusters, and clusterings that are found again.
+
+K-means always finds borders, and it seeks the gaps of the very sample that it is given. So the samples are halved at
+random, each half is clustered by itself, and the borders of one are looked at in the other: is it emptier there than
+inside the clusters (`link_valleys`), and would the other half have drawn them, too (`stability`,
+`prediction_strength`)?
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin
+from sklearn.neighbors import NearestNeighbors
+from sklearn.utils import check_array
+
+from ..clustering.centring import mean_and_scale
+from ..clustering.sweep import sweep_kmeans
+from ..core.scheduling import run_tasks
+
+N_HALVINGS = 12
+# A halving draws at most this many samples: of more, the links of a sample say the same, and cost what few cost.
+MOST_SAMPLES = 20_000
+# Places on the line between two centres, which lie at -1/2 and 1/2: around the border, and inside the clusters.
+BORDER = (-0.05, 0.0, 0.05)
+INSIDE = (0.3, 0.4, 0.5)
+# Two clusters are adjacent if the centre of one is the runner-up of this share of the points of the other.
+ADJACENT = 0.25
+# Fewer links than this inside all clusters together say nothing.
+FEWEST_LINKS = 5
+
+
+@dataclass(frozen=True)
+class Halves:
+    """Random halves of the samples, and the k-means clusterings of each.
+
+    Attributes
+    ----------
+    k_values : ndarray of int64, shape (m,)
+    rows : list of ndarray of int64
+        The samples of each half; halves 0 and 1 are those of the first halving, 2 and 3 of the second, and so on.
+    centers : list of ndarray of float64, shape (sum of k_values, p)
+        For each half the centres for all k, one k after the other; not a number for a k that a half is too small for.
+    """
+
+    k_values: np.ndarray
+    rows: list[np.ndarray]
+    centers: list[np.ndarray]
+
+    def centers_for(self, half: int) -> list[np.ndarray]:
+        """Split the centres of a half by k, a list of m arrays of shape (k, p)."""
+        return np.split(self.centers[half], np.cumsum(self.k_values)[:-1])
+
+    def other(self, half: int) -> int:
+        """Number the other half of the same halving."""
+        return half ^ 1
+
+
+@dataclass(frozen=True)
+class LinkValleys:
+    """Links across and beside the borders of clusters, each array of shape (n_halvings, m).
+
+    Attributes
+    ----------
+    k_values : ndarray of int64, shape (m,)
+    border : ndarray of float64
+        Links across the borders of adjacent clusters, summed over all pairs and both directions of a halving.
+    inside : ndarray of float64
+        Links across a place inside of the emptier of the two clusters, summed likewise.
+    """
+
+    k_values: np.ndarray
+    border: np.ndarray
+    inside: np.ndarray
+
+    @property
+    def by_halving(self) -> np.ndarray:
+        """The valleys that each halving finds, (n_halvings, m); missing where it has too few links."""
+        enough = self.inside >= FEWEST_LINKS
+        return 1 - np.divide(self.border, self.inside, out=np.full_like(self.border, np.nan), where=enough)
+
+    def table(self) -> pd.DataFrame:
+        """Tabulate ``valley``, the mean over halvings, ``valley_spread``, their standard deviation, and ``links``.
+
+        ``links`` are the links inside that a halving rests on. A row for each k; missing where half of the halvings
+        or more have too few links.
+        """
+        found = pd.DataFrame(self.by_halving, columns=pd.Index(self.k_values, name="n_clusters"))
+        most = found.notna().mean() > 0.5
+        columns = {"valley": found.mean().where(most), "valley_spread": found.std().where(most)}
+        return pd.DataFrame(columns | {"links": self.inside.mean(axis=0)})
+
+
+@dataclass(frozen=True)
+class Stability:
+    """How well the clusterings of two halves agree, each array of shape (n_halvings, m).
+
+    Attributes
+    ----------
+    k_values : ndarray of int64, shape (m,)
+    ari : ndarray of float64
+        Adjusted Rand index of a half's own clustering and of that by the centres of the other half, the mean of both
+        directions.
+    strength : ndarray of float64
+        Prediction strength, likewise.
+    """
+
+    k_values: np.ndarray
+    ari: np.ndarray
+    strength: np.ndarray
+
+    def table(self) -> pd.DataFrame:
+        """Tabulate ``stability`` and ``spread``, mean and deviation of `ari` over halvings, and ``strength``."""
+        columns = {"stability": self.ari.mean(axis=0), "spread": self.ari.std(axis=0, ddof=1)}
+        columns["strength"] = self.strength.mean(axis=0)
+        return pd.DataFrame(columns, index=pd.Index(self.k_values, name="n_clusters"))
+
+
+# --- halving ----------------------------------------------------------------------------------------------------------
+
+
+def cluster_halves(
+    X: np.ndarray,
+    k_values: Sequence[int],
+    *,
+    groups: np.ndarray | None = None,
+    n_halvings: int = N_HALVINGS,
+    n_init: int = 1,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+) -> Halves:
+    """Halve the samples at random several times, and cluster each half with k-means for each k.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, p)
+        What k-means sees.
+    k_values : sequence of int, length m
+    groups : array-like, shape (n,), optional
+        Samples that belong together, such as pictures of one object: they are never divided between the halves.
+    n_halvings : int
+    n_init : int
+        Restarts of k-means.
+    random_state : int
+    n_jobs : int, optional
+        Number of halves that are clustered at once; it does not change the result.
+
+    Returns
+    -------
+    Halves
+
+    Raises
+    ------
+    ValueError
+        If X is refused by `sweep_kmeans`, a k is less than 1, there is no halving, or there are fewer than two groups.
+    """
+    X = check_array(X, dtype=[np.float64, np.float32], input_name="X", ensure_min_samples=2)
+    ks = list(k_values)
+    if not ks or min(ks) < 1 or n_halvings < 1:
+        raise ValueError(
+            f"k_values = {ks} with n_halvings = {n_halvings} are not possible: at least one of each, and k from 1."
+        )
+    rng = np.random.default_rng(random_state)
+    rows = [half for _ in range(n_halvings) for half in _halve(len(X), groups, rng)]
+    tasks = [(half, ks, n_init, random_state) for half in rows]
+    runs = run_tasks(_centers, tasks, shared=(X,), n_jobs=n_jobs, desc="halves", unit="half")
+    return Halves(np.array(ks, dtype=np.int64), rows, list(runs))
+
+
+def _halve(n: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two halves of the rows, or of `MOST_SAMPLES` of them, that share no group."""
+    if groups is None:
+        drawn = rng.permutation(n)[:MOST_SAMPLES]
+        middle = len(drawn) // 2
+        return np.sort(drawn[:middle]), np.sort(drawn[middle:])
+    groups = np.asarray(groups)
+    names, codes = np.unique(groups, return_inverse=True)
+    if len(groups) != n or len(names) < 2:
+        raise ValueError(f"groups of {len(groups)} rows with {len(names)} names cannot be halved: X has {n} rows.")
+    place = rng.permutation(len(names))[codes]
+    drawn = np.argsort(place, kind="stable")[:MOST_SAMPLES]
+    ends = np.flatnonzero(np.diff(place[drawn])) + 1  # where a group ends and the next begins
+    middle = ends[np.abs(ends - len(drawn) / 2).argmin()]
+    return np.sort(drawn[:middle]), np.sort(drawn[middle:])
+
+
+def _centers(X: np.ndarray, rows: np.ndarray, ks: list[int], n_init: int, random_state: int) -> np.ndarray:
+    """Cluster a half for each k that it has enough distinct points for, and stack the centres of all k (a task)."""
+    half = X[rows]
+    most = len(np.unique(half, axis=0)) if len(half) else 0
+    possible = [k for k in ks if k <= most]
+    found = dict(zip(possible, sweep_kmeans(half, possible, n_init=n_init, random_state=random_state).centers))
+    return np.vstack([found.get(k, np.full((k, X.shape[1]), np.nan)) for k in ks])
+
+
+# --- valleys ----------------------------------------------------------------------------------------------------------
+
+
+def link_valleys(
+    X: np.ndarray,
+    k_values: Sequence[int],
+    *,
+    n_neighbors: int = 10,
+    groups: np.ndarray | None = None,
+    n_halvings: int = N_HALVINGS,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    halves: Halves | None = None,
+) -> LinkValleys:
+    """Compare the borders between neighbouring clusters with their insides, by links between nearest neighbours.
+
+    Each sample of a half is joined to its nearest neighbours in that half. K-means with k clusters on the *other* half
+    draws the borders. Two clusters i and j are adjacent if one centre is the runner-up of at least a quarter of the
+    points of the other. Each link with both ends in them is put on the line of the two centres,
+    t = (x - (c_i + c_j) / 2) . (c_j - c_i) / |c_j - c_i|^2: the border is at t = 0, the centres at -1/2 and 1/2. With
+    N(t) the number of links whose ends lie on different sides of t,
+
+        border = mean of N(-0.05), N(0), N(0.05)
+        inside = min(mean of N(-0.3), N(-0.4), N(-0.5); mean of N(0.3), N(0.4), N(0.5))
+        valley = 1 - sum of border / sum of inside, over all adjacent pairs
+
+    and the valley of k is its mean over halvings, each taken in both directions. At 1 no sample has a neighbour across
+    a border, and the clusters are islands. At 0 the border is like any other place. Below 0 it runs through the thick of
+    the cloud, as it does where k-means cuts one that has no clusters.
+
+    It compares a border with the inside of the same clusters, along the data. So shape, tails, lengths and dimension
+    act on both sides of the ratio, which they do not in a comparison of scores with those of structureless references.
+    The samples at the border are not those that k-means saw, since its borders seek the gaps of its sample.
+
+    Its relatives measure density at a border, too: the saddle between density peaks (Rodriguez and Laio 2014, Science
+    344, 1492-1496), the density separation of DBCV (Moulavi et al. 2014, SIAM Data Mining, 839-847), the projection on
+    the line of two centres of G-means (Hamerly and Elkan 2003, NIPS 16) and of dip-means (Kalogeratos and Likas 2012,
+    NIPS 25), and the cut of a graph of neighbours that spectral clustering makes small (von Luxburg 2007, Statistics
+    and Computing 17, 395-416). New, as far as is known here, are the ratio of links across to links inside the same two
+    clusters, and that the borders come from the other half.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, p)
+        What k-means sees.
+    k_values : sequence of int, length m
+        Numbers of clusters from 2 on.
+    n_neighbors : int
+        Links from each sample; fewer where a half has fewer.
+    groups, n_halvings, random_state, n_jobs
+        As for `cluster_halves`. Of more than 20,000 samples each halving draws 20,000.
+    halves : Halves, optional
+        From `cluster_halves` with the same X, k_values, groups and random_state, if they are there already.
+
+    Returns
+    -------
+    LinkValleys
+
+    Raises
+    ------
+    ValueError
+        If a k is less than 2, n_neighbors less than 1, or X is refused by `cluster_halves`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
+    >>> link_valleys(X, [2, 3, 4]).table()["valley"].ge(0.25).to_dict()
+    {2: True, 3: True, 4: False}
+    """
+    if min(k_values, default=0) < 2 or n_neighbors < 1:
+        raise ValueError(
+            f"k_values = {list(k_values)} with n_neighbors = {n_neighbors} are not possible: a border needs k = 2 or "
+            f"more, and links at least 1 neighbour."
+        )
+    if halves is None:
+        options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
+        halves = cluster_halves(X, k_values, **options)
+    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+    tasks = [(half,) for half in range(len(halves.rows))]
+    shared = X, mean_and_scale(X)[0], halves, n_neighbors
+    runs = run_tasks(_count_links, tasks, shared=shared, n_jobs=n_jobs, desc="valleys", unit="half")
+    border, inside = np.stack(list(runs)).reshape(-1, 2, 2, len(halves.k_values)).sum(axis=1).swapaxes(0, 1)
+    return LinkValleys(halves.k_values, border, inside)
+
+
+def _count_links(X: np.ndarray, mean: np.ndarray, halves: Halves, n_neighbors: int, half: int) -> np.ndarray:
+    """Count the links of the points of a half across and beside the borders that the other half draws (a task).
+
+    Returns
+    -------
+    ndarray of float64, shape (2, m)
+        Border and inside, for each k.
+    """
+    points = X[halves.rows[half]] - mean  # since an offset would cost distances their digits
+    links = _links(points, n_neighbors)
+    drawn = halves.centers_for(halves.other(half))
+    return np.array([_border_and_inside(points, links, centers - mean) for centers in drawn]).T
+
+
+def _links(points: np.ndarray, n_neighbors: int) -> np.ndarray:
+    """Join each point to its nearest neighbours; give each link once, as the rows (2,) of its ends."""
+    n_neighbors = min(n_neighbors, len(points) - 1)
+    if n_neighbors < 1:
+        return np.empty((0, 2), dtype=np.int64)
+    nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(points).kneighbors(return_distance=False)
+    ends = np.column_stack([np.repeat(np.arange(len(points)), n_neighbors), nearest.ravel()])
+    return np.unique(np.sort(ends, axis=1), axis=0)
+
+
+def _border_and_inside(points: np.ndarray, links: np.ndarray, centers: np.ndarray) -> tuple[float, float]:
+    """Sum the links across the borders and inside of the clusters over all pairs of adjacent clusters."""
+    if np.isnan(centers).any():
+        return np.nan, np.nan
+    products, squares = points @ centers.T, (centers**2).sum(axis=1)
+    first, second = np.argsort(squares / 2 - products, axis=1, kind="stable")[:, :2].T
+    starts, ends = first[links].T
+    border = inside = 0.0
+    for i, j in _adjacent(first, second, len(centers)):
+        own = ((starts == i) | (starts == j)) & ((ends == i) | (ends == j))
+        length = squares[i] + squares[j] - 2 * centers[i] @ centers[j]
+        t = (products[:, j] - products[:, i] - (squares[j] - squares[i]) / 2) / length
+        across, left, right = (_crossings(t[links[own]], places) for places in (BORDER, -np.array(INSIDE), INSIDE))
+        border, inside = border + across, inside + min(left, right)
+    return border, inside
+
+
+def _adjacent(first: np.ndarray, second: np.ndarray, k: int) -> np.ndarray:
+    """List the pairs i < j of clusters of which one is the runner-up of enough points of the other, (pairs, 2)."""
+    rivals = np.bincount(first * k + second, minlength=k * k).reshape(k, k)
+    near = (rivals > 0) & (rivals >= ADJACENT * rivals.sum(axis=1, keepdims=True))
+    return np.argwhere(np.triu(near | near.T, 1))
+
+
+def _crossings(t: np.ndarray, places: Sequence[float]) -> float:
+    """Count the links, rows (2,) of `t`, whose ends lie on different sides of a place, on average over places."""
+    low, high = np.sort(t, axis=1).T
+    return float(np.mean([np.count_nonzero((low < place) & (place <= high)) for place in places]))
+
+
+# --- clusterings that are found again ---------------------------------------------------------------------------------
+
+
+def stability(X: np.ndarray, halves: Halves, *, n_jobs: int | None = None) -> Stability:
+    """Compare the clustering of each half with that which the other half draws in it.
+
+    After Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering structure in clustered data,
+    Pacific Symposium on Biocomputing, 6-17, and Lange, Roth, Braun and Buhmann (2004), Stability-based validation of
+    clustering solutions, Neural Computation 16, 1299-1323; the agreement is the adjusted Rand index of Hubert and Arabie
+    (1985). Halves share no sample, where overlapping subsamples agree for that reason alone. Prediction strength is that
+    of Tibshirani and Walther (2005), Cluster validation by prediction strength, Journal of Computational and Graphical
+    Statistics 14, 511-528: the share of pairs of one cluster that the other half, too, puts into one, in the cluster in
+    which it is least. A clustering that changes with the sample says nothing about the population; one that stays may
+    still be the stable cut of a cloud without clusters.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, p)
+        What k-means sees.
+    halves : Halves
+        From `cluster_halves` with the same X.
+    n_jobs : int, optional
+        Number of halves that are compared at once; it does not change the result.
+
+    Returns
+    -------
+    Stability
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
+    >>> stability(X, cluster_halves(X, [3, 5])).table()["stability"].gt(0.95).to_dict()
+    {3: True, 5: False}
+    """
+    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+    tasks = [(half,) for half in range(len(halves.rows))]
+    runs = run_tasks(_agreement, tasks, shared=(X, halves), n_jobs=n_jobs, desc="stability", unit="half")
+    shape = -1, 2, 2, len(halves.k_values)
+    ari, strength = np.stack(list(runs)).reshape(shape).mean(axis=1).swapaxes(0, 1)
+    return Stability(halves.k_values, ari, strength)
+
+
+def _agreement(X: np.ndarray, halves: Halves, half: int) -> np.ndarray:
+    """Compare the labels of a half by its own centres and by those of the other half (a task).
+
+    Returns
+    -------
+    ndarray of float64, shape (2, m)
+        Adjusted Rand index and prediction strength, for each k.
+    """
+    points, other = X[halves.rows[half]], halves.other(half)
+    values = []
+    for own, theirs in zip(halves.centers_for(half), halves.centers_for(other)):
+        if np.isnan(own).any() or np.isnan(theirs).any():
+            values.append((np.nan, np.nan))
+            continue
+        labels, drawn = (pairwise_distances_argmin(points, centers) for centers in (own, theirs))
+        values.append((adjusted_rand_score(labels, drawn), _prediction_strength(labels, drawn)))
+    return np.array(values).T
+
+
+def _prediction_strength(labels: np.ndarray, drawn: np.ndarray) -> float:
+    """Calculate the least share, over clusters of two or more, of pairs that the drawn labels put together, too."""
+    sizes, together = np.bincount(labels), pd.crosstab(labels, drawn).to_numpy()
+    pairs = sizes[sizes > 0] * (sizes[sizes > 0] - 1)
+    shared = (together * (together - 1)).sum(axis=1)
+    return float((shared[pairs > 0] / pairs[pairs > 0]).min(initial=1.0))
