@@ -19,15 +19,14 @@ from .clustering.sweep import KMeansSweep, sweep_kmeans
 from .core.cache import cached
 from .core.conventions import ParameterError
 from .core.scheduling import use_scheduler
+from .criteria.halves import Halves, LinkValleys, Stability, cluster_halves, link_valleys, stability
 from .criteria.references import (
     GapStatistic,
     NullSilhouettes,
     SilhouetteCeiling,
-    Stability,
     gap_statistic,
     null_silhouettes,
     silhouette_ceiling,
-    stability,
 )
 from .criteria.table import compare_criteria, validity_indices
 from .criteria.verdict import Verdict, verdict
@@ -36,10 +35,9 @@ from .images.datasets import load_images
 from .images.embeddings import Embeddings, embed_images
 from .parameters import Parameters
 
-# References and subsamples are many, so each is clustered from one start.
+# References are many, so each is clustered from one start.
 N_INIT_REFERENCES = 1
 N_REFERENCES = 8
-N_SUBSAMPLES = 8
 
 
 class Study:
@@ -271,9 +269,19 @@ class Study:
         )
 
     @cached_property
+    def halves(self) -> Halves:
+        """Random halves of the rows, and the clusterings of each."""
+        return self._cached(cluster_halves, self.points, self.params.k_values, **self._seed, **_MANY_AT_ONCE)
+
+    @cached_property
+    def valleys(self) -> LinkValleys:
+        """Links across the borders of clusters and inside of them."""
+        return self._of_halves(link_valleys)
+
+    @cached_property
     def stability(self) -> Stability:
-        """How well clusterings of subsamples agree with those of all samples."""
-        return self._cached(stability, self.points, self.sweep.labels, n_subsamples=N_SUBSAMPLES, **self._references)
+        """How well the clusterings of two halves agree."""
+        return self._of_halves(stability)
 
     @cached_property
     def gap(self) -> GapStatistic:
@@ -294,6 +302,7 @@ class Study:
             samples=self.silhouettes,
             nulls=self.nulls,
             ceiling=self.ceiling,
+            valleys=self.valleys,
             stable=self.stability,
             gap=self.gap,
             uniform_gap=self.uniform_gap,
@@ -302,8 +311,8 @@ class Study:
 
     @cached_property
     def verdict(self) -> Verdict:
-        """The number of clusters, and the sentences that say why."""
-        return verdict(self.criteria)
+        """The number of clusters, its levels, and the sentences that say why."""
+        return verdict(self.criteria, self.valleys)
 
     @property
     def answers(self) -> dict[str, int | None]:
@@ -321,6 +330,10 @@ class Study:
             n_references=N_REFERENCES,
             **self._references,
         )
+
+    def _of_halves(self, function: Any) -> Any:
+        given = {"unkeyed": {"halves": self.halves, "n_jobs": -1}}  # halves follow from the other arguments
+        return self._cached(function, self.points, self.params.k_values, **self._seed, **given)
 
     def _cached(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         return cached(function, *args, cache_dir=self.params.cache_dir, **kwargs)

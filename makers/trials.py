@@ -1,17 +1,18 @@
-"""Rebuild the trials "Which metric?": ask every criterion about every problem, for each seed, and store the answers.
+"""Rebuild the trials "Which metric?": ask every criterion about every problem, and store the answers.
 
-python -m makers.trials            all seeds
-python -m makers.trials 1          the first so many of them
-python -m makers.trials show       print the tables of the stored study
+python -m makers.trials --images FOLDER     with the collections of photographs in this folder
+python -m makers.trials                     without
+python -m makers.trials show                print the tables of the stored trials
 
-What was computed before is taken from _build/trials, so it can be stopped and resumed. Problems made from images that
-are not on this machine are left out, and named; see `helpers.trials.problems`.
+What was computed before is taken from _build/trials, so it can be stopped and resumed. Problems made from photographs
+that are not on this machine are left out, and named; `helpers.trials.collections` says where each collection is from.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,24 +25,30 @@ from benchmarks.timing import show
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.core.files import write_atomically
 from helpers.core.fingerprints import library_versions, source_digest
-from helpers.images.datasets import load_images
-from helpers.images.embeddings import embed_images
-from helpers.study import N_INIT_REFERENCES, N_REFERENCES, N_SUBSAMPLES
+from helpers.criteria.halves import N_HALVINGS
+from helpers.study import N_INIT_REFERENCES, N_REFERENCES
+from helpers.trials.collections import CHOOSING as CHOOSING_COLLECTIONS
+from helpers.trials.collections import COLLECTIONS, IMAGES
 from helpers.trials.asking import FORCED, K_VALUES, N_INIT, RANDOM_STATES, answer_problem
 from helpers.trials.judging import RESULTS, Trials, compare_losses, judge_answers, read_trials, summarise_answers
-from helpers.trials.problems import N_DRAWN, PROBLEMS, TUNING, Problem
+from helpers.trials.problems import APART, CHOOSING, PROBLEMS, Problem
 
 CACHE = ROOT / "_build" / "trials"
 
 
+def take_images() -> None:
+    """Take the folder of the collections from the command line."""
+    if sys.argv[1:2] == ["--images"]:
+        os.environ[IMAGES] = str(Path(sys.argv[2]).resolve())
+
+
 def available(problem: Problem) -> bool:
-    """Whether the images that a problem is made from are here; their features are computed then, once."""
-    if problem.needs:
-        try:
-            embed_images(load_images(problem.needs, n_images=N_DRAWN))
-        except ParameterError as error:
-            print(f"left out: {problem.name} ({error})")
-            return False
+    """Whether what a problem is made from is here; features of photographs are computed then, once."""
+    try:
+        problem.sample(0)
+    except ParameterError as error:
+        print(f"left out: {problem.name} ({error})")
+        return False
     return True
 
 
@@ -51,9 +58,9 @@ def answer(name: str, random_state: int) -> pd.DataFrame:
 
 
 def ask_all(problems: list[Problem], random_states: Sequence[int]) -> pd.DataFrame:
-    """The answers to all problems; processes in parallel, one thread each."""
+    """The answers to all problems, those of photographs for one seed; processes in parallel, one thread each."""
     # By name, since a recipe may hold functions that cannot be sent to a process.
-    tasks = [(problem.name, seed) for seed in random_states for problem in problems]
+    tasks = [(problem.name, seed) for seed in random_states for problem in problems if not (seed and problem.needs)]
     answers = Parallel(n_jobs=-1, return_as="generator")(delayed(answer)(*task) for task in tasks)
     table = pd.concat(tqdm(answers, total=len(tasks), desc="trials", unit="problem"), ignore_index=True)
     table["problem"] = pd.Categorical(table["problem"], [problem.name for problem in problems])
@@ -67,7 +74,7 @@ def describe(problem: Problem) -> dict:
         "problem": problem.name,
         "family": problem.family,
         "n_clusters": problem.n_clusters,
-        "held_out": problem.held_out,
+        "role": problem.role,
         "n": len(X),
         "d": X.shape[1],
     }
@@ -81,8 +88,9 @@ def write_trials(answers: pd.DataFrame, problems: list[Problem], folder: Path = 
         "n_init": N_INIT,
         "n_init_references": N_INIT_REFERENCES,
         "n_references": N_REFERENCES,
-        "n_subsamples": N_SUBSAMPLES,
-        "tuned_on": list(TUNING),
+        "n_halvings": N_HALVINGS,
+        "chosen_on": [*CHOOSING, *CHOOSING_COLLECTIONS],
+        "told_apart": [*APART, *(name for name, collection in COLLECTIONS.items() if collection.near_duplicates)],
     }
     provenance = {
         "command": "python -m makers.trials",
@@ -91,7 +99,7 @@ def write_trials(answers: pd.DataFrame, problems: list[Problem], folder: Path = 
         "helpers": f"SHA-256 {source_digest('helpers.trials.judging')}",
     }
     facts = {"provenance": provenance, "problems": [describe(problem) for problem in problems]}
-    columns = ["problem", "random_state", "criterion", "k", "ami", "shortlist"]
+    columns = ["problem", "random_state", "criterion", "k", "ami", "levels"]
     table = io.StringIO()
     answers[columns].to_csv(table, index=False, float_format="%.4f", lineterminator="\n")
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
@@ -112,7 +120,7 @@ def print_trials(trials: Trials) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1:] != ["show"]:
-        random_states = RANDOM_STATES[: int(sys.argv[1])] if sys.argv[1:] else RANDOM_STATES
-        problems = [problem for problem in PROBLEMS.values() if available(problem)]
-        write_trials(ask_all(problems, random_states), problems)
+        take_images()
+        here = [problem for problem in PROBLEMS.values() if available(problem)]
+        write_trials(ask_all(here, RANDOM_STATES), here)
     print_trials(read_trials())

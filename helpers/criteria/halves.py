@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin
+from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils import check_array
 
@@ -21,7 +22,7 @@ from ..clustering.centring import mean_and_scale
 from ..clustering.sweep import sweep_kmeans
 from ..core.scheduling import run_tasks
 
-N_HALVINGS = 12
+N_HALVINGS = 8
 # A halving draws at most this many samples: of more, the links of a sample say the same, and cost what few cost.
 MOST_SAMPLES = 20_000
 # Places on the line between two centres, which lie at -1/2 and 1/2: around the border, and inside the clusters.
@@ -77,21 +78,22 @@ class LinkValleys:
     inside: np.ndarray
 
     @property
-    def by_halving(self) -> np.ndarray:
-        """The valleys that each halving finds, (n_halvings, m); missing where it has too few links."""
-        enough = self.inside >= FEWEST_LINKS
-        return 1 - np.divide(self.border, self.inside, out=np.full_like(self.border, np.nan), where=enough)
+    def by_halving(self) -> pd.DataFrame:
+        """The valleys that each halving finds, a row for each halving and a column for each k.
+
+        A k is missing altogether if one halving has too few links for it.
+        """
+        enough = (self.inside >= FEWEST_LINKS).all(axis=0)
+        valley = 1 - np.divide(self.border, self.inside, out=np.full_like(self.border, np.nan), where=enough)
+        return pd.DataFrame(valley, columns=pd.Index(self.k_values, name="n_clusters"))
 
     def table(self) -> pd.DataFrame:
         """Tabulate ``valley``, the mean over halvings, ``valley_spread``, their standard deviation, and ``links``.
 
-        ``links`` are the links inside that a halving rests on. A row for each k; missing where half of the halvings
-        or more have too few links.
+        ``links`` are the links inside that a halving rests on. A row for each k, missing as in `by_halving`.
         """
-        found = pd.DataFrame(self.by_halving, columns=pd.Index(self.k_values, name="n_clusters"))
-        most = found.notna().mean() > 0.5
-        columns = {"valley": found.mean().where(most), "valley_spread": found.std().where(most)}
-        return pd.DataFrame(columns | {"links": self.inside.mean(axis=0)})
+        found = self.by_halving
+        return pd.DataFrame({"valley": found.mean(), "valley_spread": found.std(), "links": self.inside.mean(axis=0)})
 
 
 @dataclass(frozen=True)
@@ -223,8 +225,8 @@ def link_valleys(
         valley = 1 - sum of border / sum of inside, over all adjacent pairs
 
     and the valley of k is its mean over halvings, each taken in both directions. At 1 no sample has a neighbour across
-    a border, and the clusters are islands. At 0 the border is like any other place. Below 0 it runs through the thick of
-    the cloud, as it does where k-means cuts one that has no clusters.
+    a border, and the clusters are islands. At 0 the border is like any other place. Below 0 it runs through the thick
+    of the cloud, as it does where k-means cuts one that has no clusters.
 
     It compares a border with the inside of the same clusters, along the data. So shape, tails, lengths and dimension
     act on both sides of the ratio, which they do not in a comparison of scores with those of structureless references.
@@ -332,45 +334,61 @@ def _adjacent(first: np.ndarray, second: np.ndarray, k: int) -> np.ndarray:
 
 def _crossings(t: np.ndarray, places: Sequence[float]) -> float:
     """Count the links, rows (2,) of `t`, whose ends lie on different sides of a place, on average over places."""
-    low, high = np.sort(t, axis=1).T
+    low, high = np.minimum(*t.T), np.maximum(*t.T)
     return float(np.mean([np.count_nonzero((low < place) & (place <= high)) for place in places]))
 
 
 # --- clusterings that are found again ---------------------------------------------------------------------------------
 
 
-def stability(X: np.ndarray, halves: Halves, *, n_jobs: int | None = None) -> Stability:
+def stability(
+    X: np.ndarray,
+    k_values: Sequence[int],
+    *,
+    groups: np.ndarray | None = None,
+    n_halvings: int = N_HALVINGS,
+    random_state: int = 0,
+    n_jobs: int | None = None,
+    halves: Halves | None = None,
+) -> Stability:
     """Compare the clustering of each half with that which the other half draws in it.
 
     After Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering structure in clustered data,
     Pacific Symposium on Biocomputing, 6-17, and Lange, Roth, Braun and Buhmann (2004), Stability-based validation of
-    clustering solutions, Neural Computation 16, 1299-1323; the agreement is the adjusted Rand index of Hubert and Arabie
-    (1985). Halves share no sample, where overlapping subsamples agree for that reason alone. Prediction strength is that
-    of Tibshirani and Walther (2005), Cluster validation by prediction strength, Journal of Computational and Graphical
-    Statistics 14, 511-528: the share of pairs of one cluster that the other half, too, puts into one, in the cluster in
-    which it is least. A clustering that changes with the sample says nothing about the population; one that stays may
-    still be the stable cut of a cloud without clusters.
+    clustering solutions, Neural Computation 16, 1299-1323; the agreement is the adjusted Rand index of Hubert and
+    Arabie (1985). Halves share no sample; overlapping subsamples would agree for that reason alone. Prediction strength
+    is that of Tibshirani and Walther (2005), Cluster validation by prediction strength, Journal of Computational and
+    Graphical Statistics 14, 511-528: the share of pairs of one cluster that the other half, too, puts into one, in the
+    cluster in which it is least. A clustering that changes with the sample says nothing about the population; one that
+    stays may still be the stable cut of a cloud without clusters.
 
     Parameters
     ----------
     X : array-like, shape (n, p)
         What k-means sees.
-    halves : Halves
-        From `cluster_halves` with the same X.
-    n_jobs : int, optional
-        Number of halves that are compared at once; it does not change the result.
+    k_values : sequence of int, length m
+    groups, n_halvings, random_state, n_jobs, halves
+        As for `link_valleys`.
 
     Returns
     -------
     Stability
 
+    Raises
+    ------
+    ValueError
+        If X or k_values are refused by `cluster_halves`.
+
     Examples
     --------
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
-    >>> stability(X, cluster_halves(X, [3, 5])).table()["stability"].gt(0.95).to_dict()
+    >>> stability(X, [3, 5]).table()["stability"].gt(0.95).to_dict()
     {3: True, 5: False}
     """
+    if halves is None:
+        options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
+        halves = cluster_halves(X, k_values, **options)
     X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
     tasks = [(half,) for half in range(len(halves.rows))]
     runs = run_tasks(_agreement, tasks, shared=(X, halves), n_jobs=n_jobs, desc="stability", unit="half")
@@ -400,7 +418,7 @@ def _agreement(X: np.ndarray, halves: Halves, half: int) -> np.ndarray:
 
 def _prediction_strength(labels: np.ndarray, drawn: np.ndarray) -> float:
     """Calculate the least share, over clusters of two or more, of pairs that the drawn labels put together, too."""
-    sizes, together = np.bincount(labels), pd.crosstab(labels, drawn).to_numpy()
-    pairs = sizes[sizes > 0] * (sizes[sizes > 0] - 1)
-    shared = (together * (together - 1)).sum(axis=1)
+    together = contingency_matrix(labels, drawn)
+    sizes = together.sum(axis=1)
+    pairs, shared = sizes * (sizes - 1), (together * (together - 1)).sum(axis=1)
     return float((shared[pairs > 0] / pairs[pairs > 0]).min(initial=1.0))

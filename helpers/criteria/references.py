@@ -1,7 +1,7 @@
-"""References to compare criteria with: structureless data, the ceiling of the score, and subsamples of the data.
+"""References to compare criteria with: structureless data, and the ceiling of the score.
 
 A criterion always has a largest value at some k. Whether that value means anything shows only in comparison with its
-value on data without structure, with its upper bound, and with its value on a part of the samples.
+value on data without structure, and with its upper bound.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import sklearn
 from sklearn.decomposition import PCA
-from sklearn.metrics import adjusted_rand_score, pairwise_distances_chunked
+from sklearn.metrics import pairwise_distances_chunked
 from sklearn.utils import check_array
 from tqdm import tqdm
 
@@ -99,37 +99,18 @@ class NullSilhouettes:
     macro: np.ndarray
     positive: np.ndarray
 
-    def table(self, quantiles: tuple[float, float] = (0.05, 0.95)) -> pd.DataFrame:
-        """Tabulate mean, ``_low`` and ``_high`` quantile of score, macro and positive, a row for each kind and k."""
+    def table(self) -> pd.DataFrame:
+        """Tabulate mean, least (``_low``) and largest (``_high``) of score, macro and positive, for each kind and k."""
         columns = {}
         for name in NULL_MEASURES:
             values = getattr(self, name)
             columns[name] = values.mean(axis=1).ravel()
-            columns[f"{name}_low"], columns[f"{name}_high"] = np.quantile(values, quantiles, axis=1).reshape(2, -1)
+            columns[f"{name}_low"] = values.min(axis=1).ravel()
+            columns[f"{name}_high"] = values.max(axis=1).ravel()
         return pd.DataFrame(columns, index=pd.MultiIndex.from_product([self.kinds, self.k_values], names=_NULL_INDEX))
 
 
 _NULL_INDEX = ["kind", "n_clusters"]
-
-
-@dataclass(frozen=True)
-class Stability:
-    """How well clusterings of subsamples agree with the clustering of all samples.
-
-    Attributes
-    ----------
-    k_values : ndarray of int64, shape (m,)
-    ari : ndarray of float64, shape (n_subsamples, m)
-        Adjusted Rand index of the two, on the subsample.
-    """
-
-    k_values: np.ndarray
-    ari: np.ndarray
-
-    def table(self) -> pd.DataFrame:
-        """Tabulate ``stability``, the mean over subsamples, and ``spread``, their standard deviation, for each k."""
-        columns = {"stability": self.ari.mean(axis=0), "spread": self.ari.std(axis=0, ddof=1)}
-        return pd.DataFrame(columns, index=pd.Index(self.k_values, name="n_clusters"))
 
 
 @dataclass(frozen=True)
@@ -378,91 +359,6 @@ def _measures(points: np.ndarray, labels: np.ndarray, metric: str, random_state:
             "positive": [estimate.positive for estimate in estimates],
         }
     )
-
-
-# --- subsamples of the data ------------------------------------------------------------------------------------------
-
-
-def stability(
-    X: np.ndarray,
-    labels: np.ndarray,
-    *,
-    n_subsamples: int = 10,
-    fraction: float = 0.8,
-    n_init: int = 4,
-    random_state: int = 0,
-    n_jobs: int | None = None,
-) -> Stability:
-    """Cluster subsamples, and compare each clustering with that of all samples.
-
-    After Ben-Hur, Elisseeff and Guyon (2002), A stability based method for discovering structure in clustered data,
-    Pacific Symposium on Biocomputing, 6-17; the agreement is the adjusted Rand index of Hubert and Arabie (1985).
-    A clustering that changes with the sample says nothing about the population; one that stays may still be the
-    stable cut of a cloud without clusters.
-
-    Parameters
-    ----------
-    X : array-like, shape (n, p)
-        What k-means sees.
-    labels : ndarray, shape (m, n)
-        K-means clusterings of X, as from `sweep_kmeans`, each with another number of clusters.
-    n_subsamples : int
-    fraction : float
-        Share of the samples that is drawn, without replacement.
-    n_init : int
-        Restarts of k-means; with too few, a clustering that misses the optimum counts as one that changed.
-    random_state : int
-    n_jobs : int, optional
-        Number of subsamples that are clustered at once; it does not change the result.
-
-    Returns
-    -------
-    Stability
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than two subsamples, the fraction is not between 0 and 1, labels and X differ in length, or
-        X is refused by `sweep_kmeans`.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> X = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 20, axis=0)
-    >>> stability(X, sweep_kmeans(X, [3, 5]).labels).table()["stability"].gt(0.95).to_dict()
-    {3: True, 5: False}
-    """
-    if n_subsamples < 2 or not 0 < fraction < 1:
-        raise ValueError(
-            f"n_subsamples = {n_subsamples} with fraction = {fraction} is not possible: at least 2 subsamples are "
-            f"needed, and a fraction between 0 and 1."
-        )
-    X = check_array(X, dtype=np.float64, input_name="X")
-    X = (X - X.mean(axis=0)).astype(np.float32)  # an offset would cost float32 its digits
-    labels = np.atleast_2d(np.asarray(labels))
-    if labels.shape[1] != len(X):
-        raise ValueError(f"labels of shape {labels.shape} are not possible: X has {len(X)} rows, and a label for each.")
-    ks = [len(encode(row).sizes) for row in labels]
-
-    generators = [(rng,) for rng in _generators(random_state, n_subsamples)]
-    shared = X, labels, ks, fraction, n_init, random_state
-    runs = run_tasks(_agreement, generators, shared=shared, n_jobs=n_jobs, desc="stability", unit="subsample")
-    return Stability(np.array(ks), np.array(list(runs)))
-
-
-def _agreement(
-    X: np.ndarray,
-    labels: np.ndarray,
-    ks: list[int],
-    fraction: float,
-    n_init: int,
-    random_state: int,
-    rng: np.random.Generator,
-) -> list[float]:
-    """Cluster a subsample, and compare with the clustering of all samples (a task)."""
-    rows = np.sort(rng.choice(len(X), int(fraction * len(X)), replace=False))
-    again = sweep_kmeans(X[rows], ks, n_init=n_init, random_state=random_state).labels
-    return [adjusted_rand_score(ours, theirs) for ours, theirs in zip(labels[:, rows], again)]
 
 
 # --- the ceiling ------------------------------------------------------------------------------------------------------

@@ -23,7 +23,11 @@ from sklearn.metrics import (
 from ..clustering.distances import Clustering, encode
 from ..clustering.sweep import KMeansSweep
 from .curves import find_elbow
-from .references import GapStatistic, NullSilhouettes, SilhouetteCeiling, Stability, gap_choice
+from .halves import LinkValleys, Stability
+from .references import GapStatistic, NullSilhouettes, SilhouetteCeiling, gap_choice
+
+# From which valley and from which prediction strength a k counts.
+DEEP, STRONG = 0.25, 0.8
 
 # --- the criteria -----------------------------------------------------------------------------------------------------
 
@@ -46,6 +50,17 @@ def _farthest_beyond_null(scored: pd.DataFrame, column: str) -> int | None:
     """Name the k whose score lies farthest above the mean of its null, unless even that is within the null's range."""
     k = int((scored["score"] - scored[column]).idxmax())
     return k if scored.loc[k, "score"] > scored.loc[k, f"{column}_high"] else None
+
+
+def _prediction_strength(scored: pd.DataFrame, column: str) -> int | None:
+    """Name the largest k whose prediction strength is high, and 1 if none is, as Tibshirani and Walther (2005) do."""
+    strong = scored.index[scored[column] >= STRONG]
+    return int(strong.max()) if len(strong) else 1
+
+
+def _deepest(scored: pd.DataFrame, column: str) -> int | None:
+    """Name the k whose valley is deepest, unless even that one does not count."""
+    return int(scored[column].idxmax()) if scored[column].max() >= DEEP else None
 
 
 def _gap_rule(table: pd.DataFrame, column: str) -> int | None:
@@ -92,7 +107,9 @@ CRITERIA = {
         Criterion("gap_uniform", "gap, plain uniform", "gap_uniform", _gap_rule, from_one=True),
         Criterion("calinski_harabasz", "Calinski-Harabasz", "calinski_harabasz", index=calinski_harabasz_score),
         Criterion("davies_bouldin", "Davies-Bouldin", "davies_bouldin", smallest, index=davies_bouldin_score),
-        Criterion("stability", "stability", "stability"),
+        Criterion("stability", "stability in halves", "stability"),
+        Criterion("prediction_strength", "prediction strength", "strength", _prediction_strength),
+        Criterion("valley", "deepest valley", "valley", _deepest),
     )
 }
 # The criteria that the first figures of the book are about.
@@ -135,6 +152,7 @@ def compare_criteria(
     samples: np.ndarray | None = None,
     nulls: NullSilhouettes | None = None,
     ceiling: SilhouetteCeiling | None = None,
+    valleys: LinkValleys | None = None,
     stable: Stability | None = None,
     gap: GapStatistic | None = None,
     uniform_gap: GapStatistic | None = None,
@@ -149,19 +167,19 @@ def compare_criteria(
         From `silhouette_table`, for the labels of the sweep.
     samples : ndarray, shape (m, n), optional
         The silhouettes behind `table`, for the errors of `paired_errors`.
-    nulls, ceiling, stable, gap, uniform_gap, indices : optional
-        Results of `null_silhouettes`, `silhouette_ceiling`, `stability`, `gap_statistic` with references along the
-        principal axes and along the features, and `validity_indices`.
+    nulls, ceiling, valleys, stable, gap, uniform_gap, indices : optional
+        Results of `null_silhouettes`, `silhouette_ceiling`, `link_valleys`, `stability`, `gap_statistic` with
+        references along the principal axes and along the features, and `validity_indices`.
 
     Returns
     -------
     DataFrame
         A row for each k: ``inertia``, the columns of `table`, and those of the results that were given:
-        ``paired_error`` and ``paired_macro_error``;
-        ``null_score``, ``null_score_high``, ``null_macro`` and ``null_macro_high``, the means and 95% quantiles over
-        references, each of the kind of reference for which it is largest; ``ceiling``, for the cluster sizes at this k;
-        ``stability`` and ``spread``; ``gap``, ``s``, ``gap_uniform`` and ``s_uniform``; ``calinski_harabasz`` and
-        ``davies_bouldin``.
+        ``paired_error`` and ``paired_macro_error``; ``null_score``, ``null_score_high``, ``null_macro`` and
+        ``null_macro_high``, the mean and the largest of the references, of the kind of reference for which it is
+        largest; ``ceiling``, for the cluster sizes at this k; ``valley``, ``valley_spread`` and ``links``;
+        ``stability``, ``spread`` and ``strength``; ``gap``, ``s``, ``gap_uniform`` and ``s_uniform``;
+        ``calinski_harabasz`` and ``davies_bouldin``.
         With a gap there is a row for k = 1, in which everything else is missing.
     """
     joined = table.copy()
@@ -172,8 +190,10 @@ def compare_criteria(
         joined = joined.join(_strictest(nulls))
     if ceiling is not None:
         joined["ceiling"] = pd.Series(ceiling.by_sizes, index=sweep.k_values).reindex(table.index)
-    for more in (stable.table() if stable else None, indices):
-        joined = joined if more is None else joined.join(more)
+    for more in (valleys, stable):
+        joined = joined if more is None else joined.join(more.table())
+    if indices is not None:
+        joined = joined.join(indices)
     if gap is not None:
         joined = joined.join(gap.table()[["gap", "s"]], how="outer")
     if uniform_gap is not None:

@@ -235,7 +235,7 @@ def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axe
 
 
 def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the score, its ceiling, and the scores of structureless data of each kind: their mean and quantiles.
+    """Draw the score, its ceiling, and the scores of structureless data of each kind: their mean and their range.
 
     `criteria` is from `compare_criteria` and `nulls` from `NullSilhouettes.table`.
     """

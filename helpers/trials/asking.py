@@ -15,7 +15,9 @@ from .problems import NOISE, Problem
 FORCED, BEST = "verdict_forced", "best"
 
 K_VALUES = range(2, 17)
-RANDOM_STATES = range(4)
+# Synthetic problems are drawn with each seed. Photographs stay the same, and their classes are drawn once for each
+# number of them.
+RANDOM_STATES = range(2)
 N_INIT = 5
 
 
@@ -30,6 +32,17 @@ def study_problem(X: np.ndarray, n_components: int | None, random_state: int, *,
         n_components=n_components,
         n_init=N_INIT,
     )
+
+
+def agreement(study: Study, groups: np.ndarray) -> pd.Series:
+    """Calculate the adjusted mutual information of the clustering at each k and the true groups, indexed by k.
+
+    It is 0 for k = 1 and for no clustering, and leaves out points that belong to no group.
+    """
+    known = groups != NOISE
+    sweep = study.sweep
+    values = [adjusted_mutual_info_score(groups[known], labels[known]) for labels in sweep.labels]
+    return pd.Series([0.0, *values], index=[1, *map(int, sweep.k_values)])
 
 
 def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path) -> pd.DataFrame:
@@ -49,14 +62,9 @@ def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path
     """
     X, groups = problem.sample(random_state)
     study = study_problem(X, problem.n_components, random_state, cache_dir=cache_dir)
-    sweep, decision = study.sweep, study.verdict
-    known = groups != NOISE
-    ami = {1: 0.0} | {
-        int(k): adjusted_mutual_info_score(groups[known], labels[known])
-        for k, labels in zip(sweep.k_values, sweep.labels)
-    }
-    answers = study.answers | {FORCED: decision.candidate, BEST: max(ami, key=lambda k: ami[k])}
-    shortlist = " ".join(map(str, decision.shortlist))
+    ami, verdict = agreement(study, groups), study.verdict
+    answers = study.answers | {FORCED: verdict.convenience, BEST: int(ami.idxmax())}
+    levels = " ".join(map(str, verdict.levels.index))
     return pd.DataFrame(
         {
             "problem": problem.name,
@@ -64,6 +72,6 @@ def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path
             "criterion": list(answers),
             "k": pd.array(list(answers.values()), dtype="Int64"),
             "ami": np.nan if problem.n_clusters == 1 else [ami[k or 1] for k in answers.values()],
-            "shortlist": [shortlist if name == "verdict" else "" for name in answers],
+            "levels": [levels if name == "verdict" else "" for name in answers],
         }
     )

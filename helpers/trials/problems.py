@@ -182,10 +182,10 @@ def decaying_spectrum(rng: np.random.Generator, how: str) -> np.ndarray:
     return normalize_features(np.maximum(rng.standard_normal((500, 200)) @ loadings + 1, 0), how)
 
 
-def ring(rng: np.random.Generator) -> np.ndarray:
+def ring(rng: np.random.Generator, n: int = 500) -> np.ndarray:
     """Draw a closed band: nothing in it is a group, and every cut looks as good as another."""
-    angle = rng.uniform(0, 2 * np.pi, 500)
-    return (5 + 0.5 * rng.standard_normal((500, 1))) * np.column_stack([np.cos(angle), np.sin(angle)])
+    angle = rng.uniform(0, 2 * np.pi, n)
+    return (5 + 0.5 * rng.standard_normal((n, 1))) * np.column_stack([np.cos(angle), np.sin(angle)])
 
 
 def sheet(rng: np.random.Generator, d: int, bend: float) -> np.ndarray:
