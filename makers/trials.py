@@ -27,9 +27,9 @@ from helpers.core.files import write_atomically
 from helpers.core.fingerprints import library_versions, source_digest
 from helpers.criteria.halves import N_HALVINGS
 from helpers.study import N_INIT_REFERENCES, N_REFERENCES
+from helpers.trials.asking import FORCED, K_VALUES, N_INIT, RANDOM_STATES, answer_problem
 from helpers.trials.collections import CHOOSING as CHOOSING_COLLECTIONS
 from helpers.trials.collections import COLLECTIONS, IMAGES
-from helpers.trials.asking import FORCED, K_VALUES, N_INIT, RANDOM_STATES, answer_problem
 from helpers.trials.judging import RESULTS, Trials, compare_losses, judge_answers, read_trials, summarise_answers
 from helpers.trials.problems import APART, CHOOSING, PROBLEMS, Problem
 

@@ -138,9 +138,9 @@ def _no_clear_k(scored: pd.DataFrame, decision: Decision) -> str:
             f"if you need one, take k = {decision.usual}."
         )
     return (
-        f"No clear k: at no k from {scored.index[0]} to {scored.index[-1]} are the borders between clusters much emptier "
-        f"than their insides (the emptiest, at k = {best}, are crossed by {1 - valley[best]:.0%} as many links between "
-        f"neighbours); choose k by what you need it for, and do not read the clusters as kinds of images."
+        f"No clear k: at no k from {scored.index[0]} to {scored.index[-1]} are the borders between clusters much "
+        f"emptier than their insides (the emptiest, at k = {best}, are crossed by {1 - valley[best]:.0%} as many links "
+        f"between neighbours); choose k by what you need it for, and do not read the clusters as kinds of images."
     )
 
 
