@@ -8,7 +8,7 @@ inside the clusters (`link_valleys`), and would the other half have drawn them, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -312,17 +312,25 @@ def _border_and_inside(points: np.ndarray, links: np.ndarray, centers: np.ndarra
     """Sum the links across the borders and inside of the clusters over all pairs of adjacent clusters."""
     if np.isnan(centers).any():
         return np.nan, np.nan
+    border = inside = 0.0
+    for _, _, t in _lines(points, links, centers):
+        across, left, right = (_crossings(t, places) for places in (BORDER, -np.array(INSIDE), INSIDE))
+        border, inside = border + across, inside + min(left, right)
+    return border, inside
+
+
+def _lines(
+    points: np.ndarray, links: np.ndarray, centers: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield for each pair of adjacent clusters their numbers, their links and the places t of the links' ends."""
     products, squares = points @ centers.T, (centers**2).sum(axis=1)
     first, second = np.argsort(squares / 2 - products, axis=1, kind="stable")[:, :2].T
     starts, ends = first[links].T
-    border = inside = 0.0
     for i, j in _adjacent(first, second, len(centers)):
-        own = ((starts == i) | (starts == j)) & ((ends == i) | (ends == j))
+        own = links[((starts == i) | (starts == j)) & ((ends == i) | (ends == j))]
         length = squares[i] + squares[j] - 2 * centers[i] @ centers[j]
         t = (products[:, j] - products[:, i] - (squares[j] - squares[i]) / 2) / length
-        across, left, right = (_crossings(t[links[own]], places) for places in (BORDER, -np.array(INSIDE), INSIDE))
-        border, inside = border + across, inside + min(left, right)
-    return border, inside
+        yield np.array([i, j]), own, t[own]
 
 
 def _adjacent(first: np.ndarray, second: np.ndarray, k: int) -> np.ndarray:
@@ -336,6 +344,57 @@ def _crossings(t: np.ndarray, places: Sequence[float]) -> float:
     """Count the links, rows (2,) of `t`, whose ends lie on different sides of a place, on average over places."""
     low, high = np.minimum(*t.T), np.maximum(*t.T)
     return float(np.mean([np.count_nonzero((low < place) & (place <= high)) for place in places]))
+
+
+@dataclass(frozen=True)
+class BorderProfile:
+    """The links of two adjacent clusters along the line of their centres, for a picture.
+
+    Attributes
+    ----------
+    t, aside : ndarray of float64, shape (l, 2)
+        Where the two ends of each link lie: along the line, with the border at 0 and the centres at -1/2 and 1/2, and
+        across it, in the direction in which the points spread most.
+    places, counts : ndarray of float64, shape (q,)
+        Places t, and how many links cross each.
+    """
+
+    t: np.ndarray
+    aside: np.ndarray
+    places: np.ndarray
+    counts: np.ndarray
+
+    @property
+    def valley(self) -> float:
+        """The valley of this one border."""
+        inside = min(_crossings(self.t, -np.array(INSIDE)), _crossings(self.t, INSIDE))
+        return 1 - _crossings(self.t, BORDER) / inside if inside else np.nan
+
+
+def border_profile(X: np.ndarray, halves: Halves, k: int, *, n_neighbors: int = 10) -> BorderProfile:
+    """Lay out the links of the two adjacent clusters that have most of them, in the first half at one k.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, p)
+        What k-means sees.
+    halves : Halves
+        From `cluster_halves` with the same X.
+    k : int
+        One of its k_values.
+    n_neighbors : int
+    """
+    mean = mean_and_scale(X)[0]
+    points = X[halves.rows[0]] - mean
+    centers = halves.centers_for(1)[halves.k_values.tolist().index(k)] - mean
+    (i, j), links, t = max(_lines(points, _links(points, n_neighbors), centers), key=lambda line: len(line[1]))
+    line = centers[j] - centers[i]
+    rest = points[np.unique(links)]
+    rest = rest - np.outer(rest @ line, line) / (line @ line)
+    widest = np.linalg.svd(rest - rest.mean(axis=0), full_matrices=False)[2][0]
+    places = np.linspace(-1, 1, 81)
+    counts = np.array([_crossings(t, [place]) for place in places])
+    return BorderProfile(t, (points @ widest)[links], places, counts)
 
 
 # --- clusterings that are found again ---------------------------------------------------------------------------------

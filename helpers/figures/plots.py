@@ -255,6 +255,51 @@ def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = No
     return ax
 
 
+def plot_valleys(valleys: pd.DataFrame, deep: float, named: int | None, ax: Axes | None = None) -> Axes:
+    """Draw the valley against k with its spread over halvings, and mark the k that count and the one that is named.
+
+    `valleys` is from `LinkValleys.table`, and `deep` the least valley that counts.
+    """
+    ax = _axes(ax)
+    k, valley, spread = valleys.index, valleys["valley"], valleys["valley_spread"]
+    ax.fill_between(k, valley - spread, valley + spread, color=GAIN, alpha=0.15, linewidth=0, label="spread")
+    ax.plot(k, valley, "o-", color=GAIN, markerfacecolor="white", label="valley")
+    counts = valleys[valley >= deep]
+    ax.plot(counts.index, counts["valley"], "o", color=GAIN, label=f"counts: {deep:g} or more")
+    if named is not None:
+        ax.plot(named, valley[named], "o", color=LOSS, markersize=11, label=f"named: k = {named}")
+    ax.axhline(deep, color=OTHER, linestyle="--", linewidth=1)
+    ax.axhline(0, color=_GREY, linewidth=1)
+    ax.set(ylabel="valley", ylim=(min(-0.5, max(-2.0, valley.min())) - 0.05, 1.05))
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _mark_k(ax, k)
+    return ax
+
+
+def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np.ndarray, title: str) -> Figure:
+    """Draw two clusters with their links, and below how many links cross each place on the line of their centres.
+
+    The arguments are those of `helpers.criteria.halves.BorderProfile`.
+    """
+    figure, (above, below) = plt.subplots(
+        2, 1, figsize=(7.2, 5.4), sharex=True, height_ratios=(3, 2), layout="constrained"
+    )
+    crossing = (t[:, 0] < 0) != (t[:, 1] < 0)
+    for chosen, color, width in ((~crossing, "#b9bfc6", 0.4), (crossing, LOSS, 1.0)):
+        above.plot(t[chosen].T, aside[chosen].T, color=color, linewidth=width, zorder=1 + width)
+    ends, rows = np.unique(np.column_stack([t.ravel(), aside.ravel()]), axis=0).T
+    above.scatter(ends, rows, s=7, c=np.where(ends < 0, GAIN, OTHER), linewidth=0, zorder=3)
+    above.set(ylabel="across the line", yticks=[], title=title)
+    below.plot(places, counts, color=GAIN)
+    below.set(xlabel="place on the line of centres", ylabel="links that cross", ylim=(0, None), xlim=(-1, 1))
+    for ax in (above, below):
+        ax.axvline(0, color=LOSS, linewidth=1.2)
+        for centre in (-0.5, 0.5):
+            ax.axvline(centre, color=_GREY, linewidth=1, linestyle=":")
+    below.set_xticks([-0.5, 0, 0.5], ["centre", "border", "centre"])
+    return figure
+
+
 def plot_gap(gap: pd.DataFrame, n_clusters: int | None, ax: Axes | None = None) -> Axes:
     """Draw the gap against k with standard errors, from `GapStatistic.table`, and mark the k that its rule chooses."""
     ax = _axes(ax)

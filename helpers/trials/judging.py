@@ -21,7 +21,8 @@ from .problems import PROBLEMS
 
 RESULTS = ROOT / "book" / "data"
 # Display names of the criteria on figures and in tables, the verdict last.
-LABELS = {**{name: criterion.label for name, criterion in CRITERIA.items()}, "verdict": "verdict"}
+LABELS = {name: rule.label for name, rule in (CRITERIA | OTHERS).items()} | {"verdict": "verdict"}
+_N_DRAWS = 2000
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,10 @@ class Trials:
     answers : DataFrame
         A row for each problem, seed and criterion: ``problem``, ``random_state``, ``criterion``; ``k``, missing where
         it names none; ``ami``, the adjusted mutual information of the clustering at that k and the true groups, 0
-        where it names none or one, missing where there is no structure to agree with; ``shortlist``, of the verdict.
+        where it names none or one, missing where there is no structure to agree with; ``levels``, of the verdict.
     problems : DataFrame
-        Indexed by ``problem``: ``family``, ``n_clusters`` (the true number, missing where it is not known),
-        ``held_out``, ``n``, ``d``.
+        Indexed by ``problem``: ``family``, ``n_clusters`` (the true number, missing where it is not known), ``role``,
+        ``photographs``, ``n``, ``d``.
     provenance : dict
         Command, settings, versions and sources.
     """
@@ -54,7 +55,7 @@ def read_trials(folder: Path = RESULTS) -> Trials:
     facts = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
     answers = pd.read_csv(folder / "trials.csv", dtype={"k": "Int64"}, keep_default_na=True)
     problems = pd.DataFrame(facts["problems"]).set_index("problem").astype({"n_clusters": "Int64"})
-    return Trials(answers.fillna({"shortlist": ""}), problems, facts["provenance"])
+    return Trials(answers.fillna({"levels": ""}), problems, facts["provenance"])
 
 
 def judge_answers(trials: Trials) -> pd.DataFrame:
@@ -65,25 +66,40 @@ def judge_answers(trials: Trials) -> pd.DataFrame:
     DataFrame
         The answers with the columns of their problems, and ``structured``, whether there is anything to find;
         ``abstained``, whether no k or k = 1 was answered; ``right``, the true k, or abstaining where there is no
-        structure (missing where the true k is not known); ``off`` = log2(k / true k), missing where either is; and
-        ``loss``, the agreement (AMI) of the best k in the sweep less that of the answer, missing without structure.
+        structure (missing where the true k is not known). Where there are groups and a k was named, and else missing:
+        ``exact``, the true k; ``within_one`` and ``within_fifth``, a k at most one, or a fifth of the true k, away
+        from it; ``off`` = log2(k / true k). And ``loss``, the agreement (AMI) of the best k in the sweep less that of
+        the answer, missing without groups; ``loss_named``, the same where a k was named.
     """
     rows = trials.answers.join(trials.problems, on="problem")
     rows["structured"] = rows["n_clusters"].fillna(2) > 1
     rows["abstained"] = rows["k"].fillna(1) == 1
     right = (rows["k"] == rows["n_clusters"]).fillna(False).where(rows["structured"], rows["abstained"])
     rows["right"] = right.astype("boolean").where(rows["n_clusters"].notna())
-    named = rows["k"].where(rows["structured"] & ~rows["abstained"])
-    rows["off"] = np.log2((named / rows["n_clusters"]).to_numpy(dtype=float, na_value=np.nan))
+    true, named = rows["n_clusters"].astype(float), rows["structured"] & ~rows["abstained"]
+    k = rows["k"].astype(float).where(named & true.notna())
+    for measure, away in (("exact", 0 * true), ("within_one", 0 * true + 1), ("within_fifth", true / 5)):
+        rows[measure] = ((k - true).abs() <= away).astype(float).where(k.notna())
+    rows["off"] = np.log2(k / true)
     best = rows[rows["criterion"] == BEST].set_index(["problem", "random_state"])["ami"].rename("best_ami")
     rows = rows.join(best, on=["problem", "random_state"])
     rows["loss"] = (rows["best_ami"] - rows["ami"]).where(rows["structured"])
+    rows["loss_named"] = rows["loss"].where(named)
     return rows
+
+
+def part(judged: pd.DataFrame, role: str, *, photographs: bool | None = None) -> pd.DataFrame:
+    """Select the answers to problems of one role: all of them, or those of photographs, or all others."""
+    chosen = judged["role"] == role
+    return judged[chosen if photographs is None else chosen & (judged["photographs"] == photographs)]
 
 
 def summarise_answers(judged: pd.DataFrame) -> pd.DataFrame:
     """Summarise how good each criterion is.
 
+    Each number is the mean over families of the means of their problems, so that a collection counts once, however
+    many of its classes were drawn.
+
     Parameters
     ----------
     judged : DataFrame
@@ -92,65 +108,69 @@ def summarise_answers(judged: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row for each criterion: ``right``, over all problems; ``exact``, the share of structured problems whose k it
-        names; ``abstained``, the share of those where it names none; ``distance``, the median distance from k to the
-        true k where it names one, and ``off``, the mean of log2(k / true k); ``loss``, the mean loss of AMI, with an
-        abstention counted as one single cluster, and ``loss_answered``, without abstentions; ``false_alarms``, the
-        share of structureless problems for which it names a k.
+        A row for each criterion: where there are groups, ``abstained``, the share of problems without an answer, and of
+        the others ``exact``, ``within_one``, ``within_fifth``, ``off`` and ``loss_named``; ``loss``, with an abstention
+        counted as one single cluster; ``false_alarms``, the share of problems without groups for which it names a k.
     """
-    groups = judged.groupby("criterion", sort=False)
-    rows = {criterion: _summary(group) for criterion, group in groups}
-    order = [name for name in (*LABELS, FORCED, BEST) if name in rows]
-    return pd.DataFrame.from_dict({name: rows[name] for name in order}, orient="index").rename_axis("criterion")
+    rows = judged.assign(
+        abstained=judged["abstained"].astype(float).where(judged["structured"]),
+        false_alarms=1 - judged["abstained"].astype(float).where(~judged["structured"]),
+    )
+    families = rows.groupby(["criterion", "family"], sort=False)[list(_SUMMARY)].mean()
+    table = families.groupby("criterion", sort=False).mean()
+    return table.loc[[name for name in (*LABELS, FORCED, BEST) if name in table.index]]
 
 
-def _summary(group: pd.DataFrame) -> dict[str, float]:
-    structured, nothing = group[group["structured"]], group[~group["structured"]]
-    answered = structured[~structured["abstained"]]
-    return {
-        "right": group["right"].mean(),
-        "exact": structured["right"].mean(),
-        "abstained": structured["abstained"].mean(),
-        "distance": (answered["k"] - answered["n_clusters"]).abs().median(),
-        "off": answered["off"].mean(),
-        "loss": structured["loss"].mean(),
-        "loss_answered": answered["loss"].mean(),
-        "false_alarms": 1 - nothing["abstained"].mean(),
-    }
+_SUMMARY = ("abstained", "exact", "within_one", "within_fifth", "off", "loss_named", "loss", "false_alarms")
 
 
-def compare_losses(judged: pd.DataFrame, criterion: str, *, n_draws: int = 2000, random_state: int = 0) -> pd.DataFrame:
-    """Compute how much more agreement each other criterion loses than `criterion`, problem by problem.
+def intervals(judged: pd.DataFrame, measure: str) -> pd.DataFrame:
+    """Calculate the mean of a measure over families, and the interval that other families could give.
 
-    The trials are a sample of problems and not of seeds. So the seeds of a problem are averaged first, and the interval
-    is a percentile bootstrap over problems (Efron 1979, Annals of Statistics 7, 1-26).
+    Families, such as collections, are a sample; draws of their classes are not independent of each other. So the
+    interval is a percentile bootstrap over families (Efron 1979, Annals of Statistics 7, 1-26).
+
+    Returns
+    -------
+    DataFrame
+        A row for each criterion: ``mean``; ``low`` and ``high``, 95% of the draws; ``families``, their number.
+    """
+    means = judged.groupby(["family", "criterion"], sort=False)[measure].mean().unstack()
+    return _bootstrap(means[[name for name in (*LABELS, FORCED, BEST) if name in means]])
+
+
+def compare_answers(judged: pd.DataFrame, measure: str, criterion: str) -> pd.DataFrame:
+    """Compare a measure of all others with that of one criterion, on the problems in which both have it.
 
     Parameters
     ----------
     judged : DataFrame
         From `judge_answers`, or some of its rows.
+    measure : str
+        Such as ``exact`` or ``loss_named``.
     criterion : str
-    n_draws : int
-    random_state : int
 
     Returns
     -------
     DataFrame
-        A row for each other criterion: ``difference``, the mean over problems; ``low`` and ``high``, 95% of the
-        draws; ``better`` and ``worse``, the numbers of problems in which `criterion` loses less and more.
+        A row for each other criterion: ``mean``, its measure less that of `criterion`, on average over families;
+        ``low`` and ``high``, as in `intervals`; ``families``, in how many both have answers.
     """
-    losses = judged[judged["structured"]].pivot_table("loss", "problem", "criterion")
-    differences = losses.drop(columns=[criterion, BEST], errors="ignore").sub(losses[criterion], axis=0)
-    draws = np.random.default_rng(random_state).integers(len(losses), size=(n_draws, len(losses)))
-    low, high = np.quantile(differences.to_numpy()[draws].mean(axis=1), (0.025, 0.975), axis=0)
-    columns = {
-        "difference": differences.mean(),
-        "low": pd.Series(low, index=differences.columns),
-        "high": pd.Series(high, index=differences.columns),
-        "better": (differences > 1e-9).sum(),
-        "worse": (differences < -1e-9).sum(),
-    }
-    return pd.DataFrame(columns).rename_axis("criterion")
+    values = judged.pivot_table(measure, ["family", "problem", "random_state"], "criterion", sort=False)
+    differences = values.drop(columns=[criterion, BEST], errors="ignore").sub(values[criterion], axis=0)
+    means = differences.groupby("family", sort=False).mean()
+    return _bootstrap(means[[name for name in (*LABELS, FORCED) if name in means]])
+
+
+def _bootstrap(means: pd.DataFrame) -> pd.DataFrame:
+    """Average each column over the families that have it, with the interval of a bootstrap over families."""
+    rows = {}
+    for name, column in means.items():
+        values = column.dropna().to_numpy()
+        drawn = np.random.default_rng(0).integers(len(values), size=(_N_DRAWS, len(values))) if len(values) else []
+        low, high = np.quantile(values[drawn].mean(axis=1), (0.025, 0.975)) if len(values) else (np.nan, np.nan)
+        rows[name] = {"mean": column.mean(), "low": low, "high": high, "families": len(values)}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("criterion").astype({"families": int})
 
 
 def mean_by_family(judged: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -179,71 +199,72 @@ def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
     Parameters
     ----------
     judged : DataFrame
-        From `judge_answers`. The sentences are about the problems held out; that on false alarms is about all, too.
+        From `judge_answers`. The sentences are about the problems for reporting.
     """
-    held_out = judged[judged["held_out"]]
-    summary = summarise_answers(held_out)
-    single = summary.drop(index=["verdict", FORCED, BEST])
+    photographs, synthetic = (part(judged, "reporting", photographs=which) for which in (True, False))
     return {
-        "loss": _loss_sentence(held_out, summary, single),
-        "exact": _most_sentence(
-            "The true k is named most often by", single["exact"], summary.loc["verdict", "exact"], "the verdict"
-        ),
-        "right": _most_sentence(
-            "If it also counts as right to name no k where there is no structure, the most often right is",
-            single["right"],
-            summary.loc["verdict", "right"],
-            "the verdict",
-        ),
-        "abstained": _abstained_sentence(held_out, summary),
-        "false_alarms": _alarm_sentence(judged),
+        "score_or_samples": _score_or_samples(photographs),
+        "exact": _exact_sentence(photographs),
+        "loss": _loss_sentence(photographs),
+        "abstained": _abstained_sentence(photographs, synthetic),
+        "false_alarms": _alarm_sentence(judged[judged["role"] == "reporting"]),
     }
 
 
-def _loss_sentence(held_out: pd.DataFrame, summary: pd.DataFrame, single: pd.DataFrame) -> str:
-    best, forced = single["loss"].idxmin(), summary.loc[FORCED, "loss"]
-    against = compare_losses(held_out, FORCED).loc[single.index]
-    beaten, surely = int((against["difference"] > 0).sum()), int((against["low"] > 0).sum())
+def _score_or_samples(photographs: pd.DataFrame) -> str:
+    table = summarise_answers(photographs)
+    score, samples = table.loc["score"], table.loc["positive"]
     return (
-        f"Of the single criteria, {_name(best)} loses least, {single.loc[best, 'loss']:.3f} on average over the "
-        f"problems held out; the verdict, where it must name a k, loses {forced:.3f}. That is less than {beaten} of "
-        f"the {len(single)} single criteria lose, and for {surely} of them the difference is larger than the choice of "
-        f"problems explains."
+        f"On collections of photographs with known classes, the k of the largest silhouette score is the number of "
+        f"classes in {score['exact']:.0%} of the cases, and the k with most positive samples in "
+        f"{samples['exact']:.0%}; the first loses {score['loss']:.2f} of the agreement with the classes that some k "
+        f"would have had, and the second {samples['loss']:.2f}."
     )
 
 
-def _most_sentence(start: str, shares: pd.Series, own: float, owner: str) -> str:
-    best = shares.idxmax()
-    order = "more often" if own > shares[best] else "as often" if own == shares[best] else "less often"
-    return f"{start} {_name(best)}, in {shares[best]:.0%} of those held out; {owner} is {order} right, in {own:.0%}."
-
-
-def _abstained_sentence(held_out: pd.DataFrame, summary: pd.DataFrame) -> str:
-    rows = held_out[(held_out["criterion"] == "verdict") & held_out["structured"] & held_out["abstained"]]
-    if rows.empty:
-        return "The verdict names a k for every problem held out that has structure."
+def _exact_sentence(photographs: pd.DataFrame) -> str:
+    own = intervals(photographs, "exact").loc["verdict"]
+    ahead = compare_answers(photographs, "exact", "verdict").drop(index=FORCED, errors="ignore")
+    best = ahead["mean"].idxmax()
+    behind, surely = int((ahead["mean"] < 0).sum()), int((ahead["high"] < 0).sum())
     return (
-        f"The verdict says that there is no clear k for {summary.loc['verdict', 'abstained']:.0%} of the problems held "
-        f"out that have structure (in {', '.join(sorted(set(rows['problem'])))}). If that is counted as putting all "
-        f"points in one cluster, it loses {summary.loc['verdict', 'loss']:.3f}; where it does name a k, "
-        f"{summary.loc['verdict', 'loss_answered']:.3f}."
+        f"Where the verdict names a k, it is the number of classes in {own['mean']:.0%} of the cases (other collections "
+        f"could make it {own['low']:.0%} to {own['high']:.0%}). On the same problems {behind} of the {len(ahead)} others "
+        f"are right less often, {surely} of them by more than the choice of collections explains; the best of them is "
+        f"{_name(best)}, which is right in {own['mean'] + ahead.loc[best, 'mean']:.0%}."
     )
 
 
-def _alarm_sentence(judged: pd.DataFrame) -> str:
-    alarms, held_out = (
-        summarise_answers(part)["false_alarms"].drop(index=[FORCED, BEST])
-        for part in (judged, judged[judged["held_out"]])
+def _loss_sentence(photographs: pd.DataFrame) -> str:
+    table = summarise_answers(photographs)["loss"].drop(index=["verdict", BEST], errors="ignore")
+    forced, single = table[FORCED], table.drop(index=FORCED)
+    best = single.idxmin()
+    against = compare_answers(photographs, "loss", FORCED).drop(index="verdict")
+    return (
+        f"Where a k must be taken, the verdict's loses {forced:.3f} of agreement with the classes on average; the least "
+        f"loss of the others is that of {_name(best)}, {single[best]:.3f}, and {int((against['low'] > 0).sum())} of the "
+        f"{len(single)} lose more by more than the choice of collections explains."
     )
+
+
+def _abstained_sentence(photographs: pd.DataFrame, synthetic: pd.DataFrame) -> str:
+    shares = [summarise_answers(rows).loc["verdict", "abstained"] for rows in (photographs, synthetic)]
+    return (
+        f"The verdict names no k for {shares[0]:.0%} of the problems of photographs that have classes, and for "
+        f"{shares[1]:.0%} of the others that have groups."
+    )
+
+
+def _alarm_sentence(reporting: pd.DataFrame) -> str:
+    alarms = summarise_answers(reporting)["false_alarms"].drop(index=[FORCED, BEST])
     always = [_name(name) for name in alarms.index[alarms == 1]]
-    fewest = [_name(name) for name in held_out.index[held_out == held_out.min()]]
-    rows = judged[(judged["criterion"] == "verdict") & ~judged["structured"] & ~judged["abstained"]]
-    where = f" ({', '.join(sorted(set(rows['problem'])))})" if len(rows) else ""
+    nothing = reporting[(reporting["criterion"] == "verdict") & ~reporting["structured"]]
+    fooled = sorted(set(nothing.loc[~nothing["abstained"], "problem"]))
+    where = f"; it is fooled by {', '.join(fooled)}" if fooled else ""
     return (
-        f"Where there is no structure, {len(always)} of the {len(alarms)} always name a k all the same: "
-        f"{', '.join(always)}. The verdict does so in {alarms['verdict']:.0%} of all cases{where} and in "
-        f"{held_out['verdict']:.0%} of those held out, where the fewest false alarms, {held_out.min():.0%}, are those "
-        f"of {' and '.join(fewest)}."
+        f"Where there are no groups, {len(always)} of the {len(alarms)} always name a k all the same: "
+        f"{', '.join(always)}. The verdict does so for {(~nothing['abstained']).mean():.0%} of "
+        f"{nothing['problem'].nunique()} clouds{where}."
     )
 
 
