@@ -265,12 +265,13 @@ def _grow(points: np.ndarray, labels: np.ndarray, smaller: int, k: int, rng: np.
 
 def _shrink(points: np.ndarray, centers: np.ndarray, k: int) -> np.ndarray:
     """Remove centres down to k, each time the one whose points lose least by moving to their second nearest."""
+    distances = euclidean_distances(points, centers, squared=True)
     while len(centers) > k:
-        distances = euclidean_distances(points, centers, squared=True)
         nearest = distances.argmin(axis=1)
         first, second = np.partition(distances, 1, axis=1)[:, :2].T
         losses = np.bincount(nearest, weights=second - first, minlength=len(centers))
-        centers = np.delete(centers, losses.argmin(), axis=0)
+        removed = losses.argmin()
+        centers, distances = np.delete(centers, removed, axis=0), np.delete(distances, removed, axis=1)
     return centers
 
 
