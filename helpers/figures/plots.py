@@ -118,7 +118,7 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
     if elbow is not None:
         ax.axvline(elbow, color=LOSS, linestyle="--", label=f"elbow at k = {elbow}")
         ax.legend()
-    ax.set(ylabel="inertia", ylim=(0, None))
+    ax.set(ylabel="inertia", ylim=(0, 1.05 * np.max(inertia)))
     _mark_k(ax, k_values)
     return ax
 
@@ -297,6 +297,36 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
         for centre in (-0.5, 0.5):
             ax.axvline(centre, color=_GREY, linewidth=1, linestyle=":")
     below.set_xticks([-0.5, 0, 0.5], ["centre", "border", "centre"])
+
+
+def plot_wide(table: pd.DataFrame) -> Figure:
+    """Draw score and valley, one below the other, against k on a logarithmic axis.
+
+    `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
+    deviation over halvings. Between -1 and 1 the valley's axis is linear, and logarithmic below.
+    """
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 6.2), sharex=True, layout="constrained")
+    top.plot(table.index, table["score"], "o-", color=GAIN, label="score")
+    top.fill_between(table.index, table["null_low"], table["null_high"], color=LOSS, alpha=0.4, linewidth=1.5,
+                     label="no structure")  # fmt: skip
+    top.set_ylabel("silhouette score")
+    top.legend()
+    valley, spread = table["valley"], table["valley_spread"]
+    bottom.plot(table.index, valley, "s-", color=OTHER)
+    bottom.fill_between(table.index, valley - spread, valley + spread, color=OTHER, alpha=0.2, linewidth=0)
+    bottom.set_yscale("symlog", linthresh=1)
+    ticks = [-30, -10, -3, -1, -0.5, 0, 0.5, 1]
+    bottom.set_yticks(ticks, [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
+    bottom.set(ylabel="valley", ylim=(min(-1, 1.3 * np.nanmin(valley - spread)), 1.15))
+    for height, words in ((1, "islands"), (0, "no emptier than inside")):
+        bottom.annotate(words, (1, height), xycoords=bottom.get_yaxis_transform(), xytext=(-4, -3),
+                        textcoords="offset points", ha="right", va="top", fontsize="small", color=_GREY)  # fmt: skip
+    for ax in (top, bottom):
+        ax.axhline(0, color=_GREY, linewidth=1)
+    bottom.set_xscale("log", base=2)
+    bottom.minorticks_off()
+    _mark_k(bottom, [k for k in table.index if np.log2(k) % 1 == 0])
+    bottom.xaxis.set_major_formatter("{x:.0f}")
     return figure
 
 

@@ -81,8 +81,8 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
     name : str
         ``imagenet-sample``: those of EfficientNet-Lite0, d = 1,280. ``synthetic:blobs``: five well separated Gaussian
         balls, d = 64. ``synthetic:null``: one Gaussian ball, d = 64. ``synthetic:varying-norm``: one cloud without
-        clusters made to look like the features of a network, d = 512: Gaussian with variances that fall off, and rows
-        whose lengths vary by a log-normal factor.
+        clusters, d = 512: Gaussian with variances that fall off roughly as those of a network's features do, and rows
+        whose lengths vary by a log-normal factor, more than twice as much as those of ``imagenet-sample``.
     random_state : int
         Seed of the synthetic ones.
 
