@@ -30,7 +30,16 @@ from helpers.study import N_INIT_REFERENCES, N_REFERENCES
 from helpers.trials.asking import FORCED, K_VALUES, N_INIT, RANDOM_STATES, answer_problem
 from helpers.trials.collections import CHOOSING as CHOOSING_COLLECTIONS
 from helpers.trials.collections import COLLECTIONS, IMAGES
-from helpers.trials.judging import RESULTS, Trials, compare_losses, judge_answers, read_trials, summarise_answers
+from helpers.trials.judging import (
+    RESULTS,
+    Trials,
+    compare_answers,
+    judge_answers,
+    part,
+    read_trials,
+    summarise_answers,
+    trial_sentences,
+)
 from helpers.trials.problems import APART, CHOOSING, PROBLEMS, Problem
 
 CACHE = ROOT / "_build" / "trials"
@@ -75,6 +84,7 @@ def describe(problem: Problem) -> dict:
         "family": problem.family,
         "n_clusters": problem.n_clusters,
         "role": problem.role,
+        "photographs": problem.family in COLLECTIONS,
         "n": len(X),
         "d": X.shape[1],
     }
@@ -108,14 +118,19 @@ def write_trials(answers: pd.DataFrame, problems: list[Problem], folder: Path = 
 
 
 def print_trials(trials: Trials) -> None:
-    """Print tables of all problems, of those tuned on and held out, and the verdict against each criterion."""
+    """Print how good each criterion is, for choosing and for reporting, on photographs and on the rest."""
     judged = judge_answers(trials)
-    parts = {"all": judged, "tuned on": judged[~judged["held_out"]], "held out": judged[judged["held_out"]]}
-    for name, part in parts.items():
-        print(f"\n{name}: {part['problem'].nunique()} problems, {part['random_state'].nunique()} seeds")
-        show(summarise_answers(part).reset_index().to_dict("records"))
-    print(f"\nAMI that each criterion loses beyond {FORCED}, held out")
-    show(compare_losses(parts["held out"], FORCED).reset_index().to_dict("records"))
+    for role in ("choosing", "reporting"):
+        for photographs in (True, False):
+            rows = part(judged, role, photographs=photographs)
+            words = f"{role}, {'photographs' if photographs else 'others'}"
+            print(f"\n{words}: {rows['problem'].nunique()} problems of {rows['family'].nunique()} families")
+            show(summarise_answers(rows).reset_index().to_dict("records"))
+    photographs = part(judged, "reporting", photographs=True)
+    for measure, criterion in (("exact", "verdict"), ("loss", FORCED)):
+        print(f"\n{measure} of the others less that of {criterion}, photographs for reporting")
+        show(compare_answers(photographs, measure, criterion).reset_index().to_dict("records"))
+    print(*trial_sentences(judged).values(), sep="\n")
 
 
 if __name__ == "__main__":

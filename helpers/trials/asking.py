@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import adjusted_mutual_info_score
 
+from ..core.cache import cached
 from ..study import Study
+from .others import OTHERS, ask_others
 from .problems import NOISE, Problem
 
 # Two more answers are stored: that of the verdict if it must name a k, and the k that agrees best with the true groups.
@@ -45,6 +47,19 @@ def agreement(study: Study, groups: np.ndarray) -> pd.Series:
     return pd.Series([0.0, *values], index=[1, *map(int, sweep.k_values)])
 
 
+def ask_others_of(study: Study) -> dict[str, int | None]:
+    """Ask the rules of others about a study, by their names."""
+    named = cached(
+        ask_others,
+        study.points,
+        study.params.k_values,
+        random_state=study.params.random_state,
+        cache_dir=study.params.cache_dir,
+        unkeyed={"halves": study.halves},
+    )
+    return dict(zip(OTHERS, named.k, strict=True))
+
+
 def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path) -> pd.DataFrame:
     """Ask all criteria about a problem, and judge their answers by its true groups.
 
@@ -63,7 +78,7 @@ def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path
     X, groups = problem.sample(random_state)
     study = study_problem(X, problem.n_components, random_state, cache_dir=cache_dir)
     ami, verdict = agreement(study, groups), study.verdict
-    answers = study.answers | {FORCED: verdict.convenience, BEST: int(ami.idxmax())}
+    answers = study.answers | ask_others_of(study) | {FORCED: verdict.convenience, BEST: int(ami.idxmax())}
     levels = " ".join(map(str, verdict.levels.index))
     return pd.DataFrame(
         {

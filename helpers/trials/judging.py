@@ -17,6 +17,7 @@ import pandas as pd
 from ..core.conventions import ROOT
 from ..criteria.table import CRITERIA
 from .asking import BEST, FORCED
+from .others import OTHERS
 from .problems import PROBLEMS
 
 RESULTS = ROOT / "book" / "data"
@@ -228,10 +229,10 @@ def _exact_sentence(photographs: pd.DataFrame) -> str:
     best = ahead["mean"].idxmax()
     behind, surely = int((ahead["mean"] < 0).sum()), int((ahead["high"] < 0).sum())
     return (
-        f"Where the verdict names a k, it is the number of classes in {own['mean']:.0%} of the cases (other collections "
-        f"could make it {own['low']:.0%} to {own['high']:.0%}). On the same problems {behind} of the {len(ahead)} others "
-        f"are right less often, {surely} of them by more than the choice of collections explains; the best of them is "
-        f"{_name(best)}, which is right in {own['mean'] + ahead.loc[best, 'mean']:.0%}."
+        f"Where the verdict names a k, it is the number of classes in {own['mean']:.0%} of the cases (other "
+        f"collections could make it {own['low']:.0%} to {own['high']:.0%}). On the same problems {behind} of the "
+        f"{len(ahead)} others are right less often, {surely} of them by more than the choice of collections explains; "
+        f"the best of them is {_name(best)}, which is right in {own['mean'] + ahead.loc[best, 'mean']:.0%}."
     )
 
 
@@ -241,9 +242,10 @@ def _loss_sentence(photographs: pd.DataFrame) -> str:
     best = single.idxmin()
     against = compare_answers(photographs, "loss", FORCED).drop(index="verdict")
     return (
-        f"Where a k must be taken, the verdict's loses {forced:.3f} of agreement with the classes on average; the least "
-        f"loss of the others is that of {_name(best)}, {single[best]:.3f}, and {int((against['low'] > 0).sum())} of the "
-        f"{len(single)} lose more by more than the choice of collections explains."
+        f"Where a k must be taken, the verdict's loses {forced:.3f} of agreement with the classes on average; the "
+        f"least loss of the others is that of {_name(best)}, {single[best]:.3f}, and "
+        f"{int((against['low'] > 0).sum())} of the {len(single)} lose more by more than the choice of collections "
+        f"explains."
     )
 
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-import pandas as pd
 from scipy.spatial.distance import cdist
 from scipy.stats import norm
 from sklearn.cluster import HDBSCAN, KMeans
@@ -22,10 +21,8 @@ from sklearn.mixture import GaussianMixture
 
 from ..clustering.sweep import sweep_kmeans
 from ..core.scheduling import one_thread
-from ..criteria.halves import Halves, stability
+from ..criteria.halves import Halves, cluster_halves
 
-# Prediction strength from which clusters are real, in the paper "0.8 to 0.9".
-STRONG = 0.8
 # Full covariances need too many parameters, p (p + 1) / 2 for each cluster: 1,275 for 50 features, where a cluster has
 # often fewer than 100 points.
 COVARIANCES = ("spherical", "diag", "tied")
@@ -46,27 +43,6 @@ FEWEST_POINTS = 3
 
 
 # --- from clusterings for each k --------------------------------------------------------------------------------------
-
-
-def prediction_strength_rule(strength: pd.Series) -> int:
-    """Name the largest k whose prediction strength is 0.8 or more, and 1 if there is none.
-
-    Tibshirani and Walther (2005), Cluster validation by prediction strength, Journal of Computational and Graphical
-    Statistics 14, 511-528. By definition it is 1 for one cluster.
-
-    Parameters
-    ----------
-    strength : Series
-        Indexed by k from 2 on, as ``strength`` in `helpers.criteria.halves.Stability.table`; missing is weak.
-
-    Examples
-    --------
-    >>> prediction_strength_rule(pd.Series({2: 0.9, 3: 0.85, 4: 0.3}))
-    3
-    >>> prediction_strength_rule(pd.Series({2: 0.6, 3: 0.5}))
-    1
-    """
-    return int(max(strength.index[strength >= STRONG], default=1))
 
 
 def fang_wang(points: np.ndarray, k_values: Sequence[int], *, n_pairs: int = 10, random_state: int = 0) -> int:
@@ -467,12 +443,6 @@ OTHERS: dict[str, Rule] = {
     rule.name: rule
     for rule in (
         Rule(
-            "prediction_strength",
-            "prediction strength",
-            "Tibshirani and Walther 2005",
-            lambda points, ks, halves, seed: prediction_strength_rule(stability(points, halves).table()["strength"]),
-        ),
-        Rule(
             "fang_wang",
             "bootstrap instability",
             "Fang and Wang 2012",
@@ -508,9 +478,16 @@ OTHERS: dict[str, Rule] = {
 }
 
 
+@dataclass(frozen=True)
+class Named:
+    """The k that each of `OTHERS` names, a whole number or None, in their order."""
+
+    k: list
+
+
 def ask_others(
-    points: np.ndarray, k_values: Sequence[int], halves: Halves, random_state: int = 0
-) -> dict[str, int | None]:
+    points: np.ndarray, k_values: Sequence[int], *, random_state: int = 0, halves: Halves | None = None
+) -> Named:
     """Ask each of `OTHERS` which k it names.
 
     Parameters
@@ -519,23 +496,23 @@ def ask_others(
         What k-means sees.
     k_values : sequence of int
         Consecutive numbers of clusters from 2 on. Rules that can answer 1 try it, too; none answers more than the last.
-    halves : Halves
-        From `cluster_halves` with the same points and k_values.
     random_state : int
+    halves : Halves, optional
+        From `cluster_halves` with the same points, k_values and random_state, if they are there already.
 
     Returns
     -------
-    dict of str to int or None
-        By name of the rule, in the order of `OTHERS`.
+    Named
 
     Examples
     --------
-    >>> from helpers.criteria.halves import cluster_halves
     >>> X = np.random.default_rng(0).normal(size=(150, 2)) + np.repeat([[0, 0], [20, 0], [0, 20]], 50, axis=0)
-    >>> set(ask_others(X, [2, 3, 4], cluster_halves(X, [2, 3, 4], n_halvings=4)).values())
+    >>> set(ask_others(X, [2, 3, 4]).k)
     {3}
     """
     points = np.asarray(points, dtype=np.float64)
+    if halves is None:
+        halves = cluster_halves(points, k_values, random_state=random_state)
     with one_thread(__name__), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # a mixture far from converged is far from the best
-        return {name: rule.ask(points, k_values, halves, random_state) for name, rule in OTHERS.items()}
+        return Named([rule.ask(points, k_values, halves, random_state) for rule in OTHERS.values()])
