@@ -107,7 +107,7 @@ class Stability:
         Adjusted Rand index of a half's own clustering and of that by the centres of the other half, the mean of both
         directions.
     strength : ndarray of float64
-        Prediction strength, likewise.
+        Prediction strength, likewise; not a number where a half has no cluster of two, so that nothing is predicted.
     """
 
     k_values: np.ndarray
@@ -115,10 +115,16 @@ class Stability:
     strength: np.ndarray
 
     def table(self) -> pd.DataFrame:
-        """Tabulate ``stability`` and ``spread``, mean and deviation of `ari` over halvings, and ``strength``."""
-        columns = {"stability": self.ari.mean(axis=0), "spread": self.ari.std(axis=0, ddof=1)}
-        columns["strength"] = self.strength.mean(axis=0)
-        return pd.DataFrame(columns, index=pd.Index(self.k_values, name="n_clusters"))
+        """Tabulate ``stability`` and ``spread``, mean and deviation of `ari` over halvings, and ``strength``.
+
+        Each is missing for a k at which one halving has none.
+        """
+        ari, strength = (
+            pd.DataFrame(values, columns=pd.Index(self.k_values, name="n_clusters"))
+            for values in (self.ari, self.strength)
+        )
+        columns = {"stability": ari.mean(skipna=False), "spread": ari.std(skipna=False)}
+        return pd.DataFrame(columns | {"strength": strength.mean(skipna=False)})
 
 
 # --- halving ----------------------------------------------------------------------------------------------------------
@@ -181,12 +187,16 @@ def _halve(n: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple
     groups = np.asarray(groups)
     names, codes = np.unique(groups, return_inverse=True)
     if len(groups) != n or len(names) < 2:
-        raise ValueError(f"groups of {len(groups)} rows with {len(names)} names cannot be halved: X has {n} rows.")
+        raise ValueError(
+            f"groups with {len(groups)} entries, of which {len(names)} differ, cannot be halved: each of the {n} rows "
+            f"of X needs one, and at least 2 must differ."
+        )
     place = rng.permutation(len(names))[codes]
-    drawn = np.argsort(place, kind="stable")[:MOST_SAMPLES]
+    drawn = np.argsort(place, kind="stable")
     ends = np.flatnonzero(np.diff(place[drawn])) + 1  # where a group ends and the next begins
-    middle = ends[np.abs(ends - len(drawn) / 2).argmin()]
-    return np.sort(drawn[:middle]), np.sort(drawn[middle:])
+    middle = ends[np.abs(ends - n / 2).argmin()]
+    most = n if n <= MOST_SAMPLES else MOST_SAMPLES // 2
+    return np.sort(drawn[:middle][:most]), np.sort(drawn[middle:][:most])
 
 
 def _centers(X: np.ndarray, rows: np.ndarray, ks: list[int], n_init: int, random_state: int) -> np.ndarray:
@@ -194,7 +204,8 @@ def _centers(X: np.ndarray, rows: np.ndarray, ks: list[int], n_init: int, random
     half = X[rows]
     most = len(np.unique(half, axis=0)) if len(half) else 0
     possible = [k for k in ks if k <= most]
-    found = dict(zip(possible, sweep_kmeans(half, possible, n_init=n_init, random_state=random_state).centers))
+    centers = sweep_kmeans(half, possible, n_init=n_init, random_state=random_state).centers if possible else []
+    found = dict(zip(possible, centers))
     return np.vstack([found.get(k, np.full((k, X.shape[1]), np.nan)) for k in ks])
 
 
@@ -230,7 +241,9 @@ def link_valleys(
 
     It compares a border with the inside of the same clusters, along the data. So shape, tails, lengths and dimension
     act on both sides of the ratio, which they do not in a comparison of scores with those of structureless references.
-    The samples at the border are not those that k-means saw, since its borders seek the gaps of its sample.
+    The samples at the border are not those that k-means saw, since its borders seek the gaps of its sample. A group
+    that has fewer samples in a half than each of them has links is joined to others, so one of 20 samples and fewer is
+    not seen.
 
     Its relatives measure density at a border, too: the saddle between density peaks (Rodriguez and Laio 2014, Science
     344, 1492-1496), the density separation of DBCV (Moulavi et al. 2014, SIAM Data Mining, 839-847), the projection on
@@ -265,8 +278,8 @@ def link_valleys(
     --------
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
-    >>> link_valleys(X, [2, 3, 4]).table()["valley"].ge(0.25).to_dict()
-    {2: True, 3: True, 4: False}
+    >>> link_valleys(X, [2, 3, 4]).table()["valley"].round(1).to_dict()
+    {2: 0.8, 3: 1.0, 4: 0.4}
     """
     if min(k_values, default=0) < 2 or n_neighbors < 1:
         raise ValueError(
@@ -476,8 +489,11 @@ def _agreement(X: np.ndarray, halves: Halves, half: int) -> np.ndarray:
 
 
 def _prediction_strength(labels: np.ndarray, drawn: np.ndarray) -> float:
-    """Calculate the least share, over clusters of two or more, of pairs that the drawn labels put together, too."""
+    """Calculate the least share, over clusters of two or more, of pairs that the drawn labels put together, too.
+
+    It is not a number where no cluster has two.
+    """
     together = contingency_matrix(labels, drawn)
     sizes = together.sum(axis=1)
     pairs, shared = sizes * (sizes - 1), (together * (together - 1)).sum(axis=1)
-    return float((shared[pairs > 0] / pairs[pairs > 0]).min(initial=1.0))
+    return float((shared[pairs > 0] / pairs[pairs > 0]).min()) if pairs.any() else np.nan
