@@ -29,24 +29,29 @@ class Decision:
     ----------
     n_clusters : int or None
         The k that is named, or None for "no clear k".
-    levels : DataFrame
-        The k that count, with their valleys: ``valley``, ``valley_spread`` and ``links``; empty where none does.
+    valleys : DataFrame
+        The valleys of each k: ``valley``, ``valley_spread`` and ``links``, see `LinkValleys.table`.
     draws : Series
         How often each k is named by other draws of the halvings, as shares, indexed by k; 0 stands for none.
     """
 
     n_clusters: int | None
-    levels: pd.DataFrame
+    valleys: pd.DataFrame
     draws: pd.Series
 
     @property
+    def levels(self) -> pd.DataFrame:
+        """The rows of the k that count; there are none where none does."""
+        return self.valleys[self.valleys["valley"] >= DEEP]
+
+    @property
     def usual(self) -> int | None:
-        """The k that most draws name; None if most name none."""
+        """The k that the draws name most often; None if most often they name none."""
         return int(self.draws.idxmax()) or None
 
     @property
     def between(self) -> tuple[int, int] | None:
-        """The least and the largest k that one draw in twenty or more names; None if none is."""
+        """The least and the largest k that one draw in twenty or more names; None if there is no such k."""
         named = self.draws.index[(self.draws >= 0.05) & (self.draws.index > 0)]
         return (int(named.min()), int(named.max())) if len(named) else None
 
@@ -76,15 +81,16 @@ def decide(valleys: LinkValleys) -> Decision:
     >>> X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
     >>> decision = decide(link_valleys(X, range(2, 9)))
     >>> decision.n_clusters, decision.levels.index.tolist()
-    (3, [2, 3])
+    (3, [2, 3, 4])
     """
     table, by_halving = valleys.table(), valleys.by_halving
     drawn = np.random.default_rng(0).integers(len(by_halving), size=(N_DRAWS, len(by_halving)))
-    redrawn = pd.DataFrame(by_halving.to_numpy()[drawn].mean(axis=1), columns=table.index)
-    draws = redrawn.apply(named_level, axis=1).fillna(0).astype(int).value_counts(normalize=True).sort_index()
+    redrawn = by_halving.to_numpy()[drawn].mean(axis=1)
+    named = _named(redrawn, valleys.k_values, DEEP, NEARLY)
+    draws = pd.Series(named).value_counts(normalize=True).sort_index()
     usual = int(draws.idxmax())
     sure = usual > 0 and draws[usual] >= SURE
-    return Decision(usual if sure else None, table[table["valley"] >= DEEP], draws)
+    return Decision(usual if sure else None, table, draws)
 
 
 def named_level(valley: pd.Series, *, deep: float = DEEP, nearly: float = NEARLY) -> int | None:
@@ -93,20 +99,25 @@ def named_level(valley: pd.Series, *, deep: float = DEEP, nearly: float = NEARLY
     Examples
     --------
     >>> import pandas as pd
-    >>> named_level(pd.Series({2: 0.6, 3: 0.5, 4: 0.3})), named_level(pd.Series({2: 0.1, 3: -0.2}))
+    >>> named_level(pd.Series({2: 0.6, 3: 0.55, 4: 0.3})), named_level(pd.Series({2: 0.1, 3: -0.2}))
     (3, None)
     """
-    if not valley.max() >= deep:
-        return None
-    return int(valley.index[valley >= max(deep, nearly * valley.max())].max())
+    return int(_named(valley.to_numpy()[np.newaxis], valley.index.to_numpy(), deep, nearly)[0]) or None
+
+
+def _named(valley: np.ndarray, k_values: np.ndarray, deep: float, nearly: float) -> np.ndarray:
+    """Name a k, or 0 for none, for each row of valleys (r, m), some of which may be missing."""
+    valley = np.where(np.isnan(valley), -np.inf, valley)
+    least = np.maximum(deep, nearly * valley.max(axis=1, keepdims=True))
+    return np.where(valley >= least, k_values, 0).max(axis=1)
 
 
 def convenient_k(table: pd.DataFrame, decision: Decision) -> int:
     """Give a k for whoever must take one where none is named: a convenience, and no finding.
 
-    It is the k that most draws of the halvings name; where they name none, the one whose score lies farthest beyond
-    its null, which loses least agreement on the problems that are declared for choosing; and without a null, the one
-    of the largest score.
+    It is the k that the draws of the halvings name most often; where that is none, the one whose score lies farthest
+    beyond its null, which loses least agreement on the problems that are declared for choosing; and without a null,
+    the one of the largest score.
 
     Parameters
     ----------
