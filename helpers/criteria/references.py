@@ -248,7 +248,9 @@ def gap_statistic(
     cloud = _principal_cloud(X) if references == "pca" else _Cloud(X.astype(np.float32), np.zeros(X.shape[1]))
 
     generators = [(rng,) for rng in _generators(random_state, n_references)]
-    log_w = np.log(sweep_kmeans(X, ks, n_init=n_init, random_state=random_state).inertia)
+    inertia = sweep_kmeans(X, ks, n_init=n_init, random_state=random_state).inertia
+    with np.errstate(divide="ignore"):  # of an inertia of 0, at k distinct points
+        log_w = np.log(inertia)
     shared = cloud, ks, n_init, random_state
     runs = run_tasks(_log_inertia, generators, shared=shared, n_jobs=n_jobs, desc="gap", unit="reference")
     logs = np.stack(list(runs))

@@ -33,13 +33,14 @@ DEEP, STRONG = 0.25, 0.8
 
 
 def largest(scored: pd.DataFrame, column: str) -> int | None:
-    """Name the k whose value is largest."""
-    return int(scored[column].idxmax())
+    """Name the k whose value is largest; none where all are missing."""
+    values = scored[column].dropna()
+    return int(values.idxmax()) if len(values) else None
 
 
 def smallest(scored: pd.DataFrame, column: str) -> int | None:
-    """Name the k whose value is smallest."""
-    return int(scored[column].idxmin())
+    """Name the k whose value is smallest; none where all are missing."""
+    return largest(-scored, column)
 
 
 def _elbow(scored: pd.DataFrame, column: str) -> int | None:
@@ -53,9 +54,12 @@ def _farthest_beyond_null(scored: pd.DataFrame, column: str) -> int | None:
 
 
 def _prediction_strength(scored: pd.DataFrame, column: str) -> int | None:
-    """Name the largest k whose prediction strength is high, and 1 if none is, as Tibshirani and Walther (2005) do."""
+    """Name the largest k whose prediction strength is high, and 1 if none is, as Tibshirani and Walther (2005) do.
+
+    It names none where all are missing.
+    """
     strong = scored.index[scored[column] >= STRONG]
-    return int(strong.max()) if len(strong) else 1
+    return int(strong.max()) if len(strong) else None if scored[column].isna().all() else 1
 
 
 def _deepest(scored: pd.DataFrame, column: str) -> int | None:
