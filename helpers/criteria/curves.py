@@ -77,12 +77,12 @@ def elbow_sentence(by_k_max: pd.Series, by_k_min: pd.Series | None = None) -> st
     ]
     if moves:
         return f"With k up to {stop} the elbow of the inertia is at k = {elbow}; {', and '.join(moves)}."
-    tried = [f"for every {which} k at which there is one, {_range(found.index)}" for which, found in ends]
-    return f"The elbow of the inertia is at k = {elbow}, {' and '.join(tried)}."
-
-
-def _range(ks: pd.Index) -> str:
-    return f"from {ks[0]} to {ks[-1]}" if len(ks) > 1 else f"which is {ks[0]}"
+    tried = [
+        f"for every {which} k at which there is one, from {found.index[0]} to {found.index[-1]}"
+        for which, found in ends
+        if len(found) > 1
+    ]
+    return f"The elbow of the inertia is at k = {elbow}{', ' if tried else ''}{' and '.join(tried)}."
 
 
 def score_identity(table: pd.DataFrame) -> pd.DataFrame:

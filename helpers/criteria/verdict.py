@@ -10,7 +10,7 @@ import pandas as pd
 from ..core.conventions import listed
 from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
 from .halves import LinkValleys
-from .rule import Decision, convenient_k, decide
+from .rule import SURE, Decision, convenient_k, decide
 from .table import DEEP, named_k, scored_rows
 
 # What the sentences call the criteria that they compare.
@@ -106,42 +106,86 @@ def _listed(items: Iterable[int | str]) -> str:
 
 def _conclusion(scored: pd.DataFrame, decision: Decision) -> str:
     """Say the answer in one sentence, and what to do where there is none."""
-    k, levels, last = decision.n_clusters, decision.levels, int(scored.index[-1])
+    k, last = decision.n_clusters, int(scored.index[-1])
     if k is None:
-        return _no_clear_k(scored, decision)
-    valley = levels.loc[k, "valley"]
-    links = (
-        f"{1 - valley:.0%} as many links between neighbours as their insides" if valley < 0.995 else "no links at all"
-    )
-    sentence = f"The answer is k = {k}: the borders between its clusters are crossed by {links}"
+        return _no_clear_k(decision)
+    valley = decision.valleys["valley"]
+    sentence = f"The answer is k = {k}: the borders between its clusters are crossed by {_crossed(valley[k])}"
     if k == last:
         return f"{sentence}; it is the largest k that was tried, so there may be finer clusters: try a larger k_max."
-    coarser = [int(level) for level in levels.index if level < k]
-    also = (
-        f"; k = {_listed(coarser)} {'is a coarser level' if len(coarser) == 1 else 'are coarser levels'}"
-        if coarser
-        else ""
-    )
-    return f"{sentence}, and no finer clusters have borders nearly as empty{also}."
+    coarser = [int(level) for level in decision.levels.index if level < k]
+    are = "is a coarser level" if len(coarser) == 1 else "are coarser levels"
+    also = f"; k = {_listed(coarser)} {are}" if coarser else ""
+    return f"{sentence}, and {_against_finer(valley, k)}{also}."
 
 
-def _no_clear_k(scored: pd.DataFrame, decision: Decision) -> str:
-    valley = scored["valley"]
+def _crossed(valley: float) -> str:
+    if valley == 1:
+        return "no links at all"
+    share = "less than 1%" if valley > 0.99 else f"{1 - valley:.0%}"
+    return f"{share} as many links between neighbours as their insides"
+
+
+def _against_finer(valley: pd.Series, k: int) -> str:
+    """Compare the k that is named with larger ones, by their valleys."""
+    finer, emptiest = valley[valley.index > k], int(valley.idxmax())
+    if finer.isna().all():
+        return "inside of finer ones run too few links to tell"
+    if emptiest == k:
+        which = "no finer clusters" if finer.notna().all() else "no finer clusters of which it can be told"
+        return f"{which} have borders nearly as empty"
+    which = "the finest k" if finer.notna().all() else "the finest k of those of which it can be told"
+    return f"it is {which} whose borders are nearly as empty as those at k = {emptiest}, the emptiest"
+
+
+def _no_clear_k(decision: Decision) -> str:
+    valley, usual = decision.valleys["valley"], decision.usual
     if valley.isna().all():
-        return "No clear k: there are too few images to compare the borders of clusters with their insides."
-    best = int(valley.idxmax())
-    if decision.usual is not None:
-        low, high = decision.between
-        where = f"k = {low}" if low == high else f"between {low} and {high}"
         return (
-            f"No single k: there are clusters, {where}, but which k is named moves with the random halves; "
-            f"if you need one, take k = {decision.usual}."
+            "No clear k: inside of the clusters run too few links between neighbours to compare their borders with, at "
+            "every k; choose k by what you need it for."
         )
-    return (
-        f"No clear k: at no k from {scored.index[0]} to {scored.index[-1]} are the borders between clusters much "
-        f"emptier than their insides (the emptiest, at k = {best}, are crossed by {1 - valley[best]:.0%} as many links "
-        f"between neighbours); choose k by what you need it for, and do not read the clusters as kinds of images."
-    )
+    if usual is not None:
+        return _moving_k(decision, usual)
+    best, none = int(valley.idxmax()), decision.draws[0]
+    if len(decision.levels):
+        return (
+            f"No clear k: the borders at k = {best} are crossed by {_crossed(valley[best])} on average, but with "
+            f"{none:.0%} of the random halves no k is named."
+        )
+    emptiest = f"crossed by {1 - valley[best]:.0%} as many links between neighbours"
+    if len(valley) == 1:
+        borders = f"at k = {best}, the only one tried, the borders between clusters are {emptiest} as their insides"
+    else:
+        tried = (
+            f"from {valley.index[0]} to {valley.index[-1]}{' of which it can be told' if valley.isna().any() else ''}"
+        )
+        borders = (
+            f"at no k {tried} are the borders between clusters much emptier than their insides (the emptiest, at "
+            f"k = {best}, are {emptiest})"
+        )
+    return f"No clear k: {borders}; choose k by what you need it for, and do not read the clusters as kinds of images."
+
+
+def _moving_k(decision: Decision, usual: int) -> str:
+    """Say that there are clusters, perhaps, but that other random halves name another k, or none."""
+    (low, high), none = decision.between or (usual, usual), decision.draws.get(0, 0.0)
+    if low == high:
+        sentence = (
+            f"No clear k: k = {usual} is named with {decision.draws[usual]:.0%} of the random halves, fewer than the "
+            f"{SURE:.0%} that are needed"
+        )
+    elif none <= 1 - SURE:
+        sentence = (
+            f"No single k: there are clusters, between {low} and {high} of them, but which k is named moves with the "
+            f"random halves"
+        )
+    else:
+        sentence = (
+            f"No clear k: which k is named moves with the random halves, between {low} and {high}, and with {none:.0%} "
+            f"of them none is"
+        )
+    return f"{sentence}; if you need one, take k = {usual}."
 
 
 def _levels_sentence(decision: Decision) -> str:
@@ -189,15 +233,17 @@ def _step_sentence(scored: pd.DataFrame) -> str:
     if steps.empty:
         return "With one k there is no step from one to the next to look at."
     pairs = score_pairs(scored)
-    of_pairs = f"; of all {len(pairs)} pairs of k, they disagree in {int(pairs['disagree'].sum())}"
+    many = len(pairs) > 1
+    of_pairs = f"; of all {len(pairs)} pairs of k, they disagree in {int(pairs['disagree'].sum())}" if many else ""
     if opposed.empty:
         sentence = "From each k to the next, the score and the share of positive samples move in the same direction"
         return f"{sentence}{of_pairs}."
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())
     score, share = ("rises", "falls") if step["score"] > 0 else ("falls", "rises")
+    where = f"{len(opposed)} of {len(steps)} steps" if many else "the only step"
     return (
-        f"The score and the share of positive samples move in opposite directions in {len(opposed)} of {len(steps)} "
-        f"steps from one k to the next; from k = {k_from} to {k_to} the score {score} by {abs(step['score']):.3f} "
+        f"The score and the share of positive samples move in opposite directions in {where} from one k to the next; "
+        f"from k = {k_from} to {k_to} the score {score} by {abs(step['score']):.3f} "
         f"while the share of positive samples {share} by {100 * abs(step['positive']):.1f} percentage points, "
         f"and what moves the score most is {step['because']}{of_pairs}."
     )
@@ -208,7 +254,7 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     sentences = {}
     if "gap" in table:
         sentences["gap"] = _gap_sentence(preferred["gap_pca"], int(table.index.max()))
-    if "stability" in scored:
+    if "stability" in scored and scored["stability"].notna().any():
         best = int(scored["stability"].idxmax())
         sentences["stability"] = (
             f"The clusterings of two halves agree best at k = {best}, by an adjusted Rand index of "
