@@ -192,7 +192,7 @@ def _halve(n: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple
             f"of X needs one, and at least 2 must differ."
         )
     place = rng.permutation(len(names))[codes]
-    drawn = np.argsort(place, kind="stable")
+    drawn = np.lexsort((rng.random(n), place))  # one group after the other, each in random order
     ends = np.flatnonzero(np.diff(place[drawn])) + 1  # where a group ends and the next begins
     middle = ends[np.abs(ends - n / 2).argmin()]
     most = n if n <= MOST_SAMPLES else MOST_SAMPLES // 2
