@@ -20,7 +20,8 @@ from helpers.clustering.sweep import sweep_kmeans
 from helpers.core import scheduling
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.core.scheduling import SchedulerError, check_workers, run_tasks, use_scheduler
-from helpers.criteria.references import gap_statistic, null_silhouettes, stability
+from helpers.criteria.halves import link_valleys, stability
+from helpers.criteria.references import gap_statistic, null_silhouettes
 from helpers.images import collection, embeddings, files
 from helpers.images.datasets import _files, load_images
 from helpers.images.embeddings import embed_images
@@ -233,8 +234,12 @@ def test_references_are_equal(on_cluster):
     def references():
         nulls = null_silhouettes(X, [2, 3], n_references=2)
         gap = gap_statistic(X, [1, 2, 3], n_references=3)
-        ari = stability(X, LABELS[:2, :300], n_subsamples=3).ari
-        return nulls.score, nulls.positive, gap.expected, gap.log_w, ari
+        valleys = link_valleys(X, [2, 3], n_halvings=2, groups=np.arange(300) // 2)
+        found = stability(X, [2, 3], n_halvings=2)
+        return (
+            *(nulls.score, nulls.positive, gap.expected, gap.log_w),
+            *(valleys.border, valleys.inside, found.ari, found.strength),
+        )
 
     for ours, theirs in zip(references(), on_cluster(references)):
         np.testing.assert_allclose(theirs, ours, rtol=0, atol=1e-12)

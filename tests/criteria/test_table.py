@@ -21,7 +21,8 @@ from helpers.criteria.curves import (
     score_pairs,
     score_steps,
 )
-from helpers.criteria.table import compare_criteria
+from helpers.criteria.halves import LinkValleys, Stability
+from helpers.criteria.table import CRITERIA, DEEP, STRONG, compare_criteria, named_k
 from helpers.criteria.verdict import verdict
 
 K = list(range(2, 11))
@@ -34,6 +35,7 @@ def study(X, k_values=range(2, 9)):
 
 
 BLOBS = study(make_blobs(300, n_features=4, centers=[[0] * 4, [10] * 4, [-10, 10, -10, 10]], random_state=0)[0])
+K_TABLE = BLOBS.index.to_numpy()
 NOISE = study(np.random.default_rng(0).uniform(size=(400, 30)))
 
 
@@ -89,6 +91,8 @@ def test_an_elbow_that_stays_is_said_to_stay():
         "and for every first k at which there is one, from 2 to 5."
     )
     assert len(elbow_by_k_min([2, 3], [2.0, 1.0])) == 0
+    alone = [2, 3, 4, 5], [100, 30, 20, 10]
+    assert elbow_sentence(elbow_by_k_max(*alone), elbow_by_k_min(*alone)) == "The elbow of the inertia is at k = 3."
 
 
 @pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
@@ -138,7 +142,7 @@ def test_pairs_disagree_where_no_step_does():
     table = table_with([0.30, 0.20, 0.25], [0.3, 0.2, 0.25]).assign(positive=[0.7, 0.5, 0.75])
     assert not score_steps(table)["disagree"].any()
     assert score_pairs(table)["disagree"].to_dict() == {(2, 3): False, (2, 4): True, (3, 4): False}
-    assert "of all 3 pairs of k, they disagree in 1" in verdict(table).sentences["disagreement"]
+    assert "of all 3 pairs of k, they disagree in 1" in said(table)["disagreement"]
 
 
 def test_criteria_side_by_side():
@@ -149,18 +153,14 @@ def test_criteria_side_by_side():
     assert compare_criteria(sweep, table)["inertia"].to_dict() == {3: 1.0, 2: 2.0}
 
 
-def test_verdict_on_separated_blobs():
-    decision = verdict(BLOBS)
-    assert decision.n_clusters == 3 and decision.shortlist == [3]
-    assert decision.sentences["conclusion"].startswith("The answer is k = 3")
-    assert f"{BLOBS.loc[3, 'score']:.3f}, at k = 3" in decision.sentences["strength"]
-    assert "a strong structure" in decision.sentences["strength"]
+def flat(table):
+    """Valleys that say nothing about any k of a table."""
+    return LinkValleys(table.index.to_numpy(), np.full((2, len(table)), 10.0), np.full((2, len(table)), 10.0))
 
 
-def test_verdict_on_noise():
-    decision = verdict(NOISE)
-    assert decision.n_clusters is None and decision.shortlist == []
-    assert decision.sentences["conclusion"].startswith("No clear k")
+def said(table):
+    """The sentences about a table, whatever its valleys."""
+    return verdict(table, flat(table)).sentences
 
 
 def table_with(score, macro, error=0.01):
@@ -171,42 +171,70 @@ def table_with(score, macro, error=0.01):
     return pd.DataFrame(table, index=pd.Index(range(2, n + 2), name="n_clusters"))
 
 
+@pytest.mark.parametrize("n", [1, 2, 3])
+def test_a_table_of_few_k_has_its_sentences(n):
+    table = table_with([0.6, 0.5, 0.4][:n], [0.6, 0.5, 0.4][:n])
+    decision = verdict(table, flat(table))
+    assert decision.preferred["elbow"] is None and decision.n_clusters is None and decision.convenience == 2
+    assert all(sentence.endswith(".") for sentence in decision.sentences.values())
+    assert ("pairs of k" in decision.sentences["disagreement"]) == (n == 3)
+
+
+# --- how each criterion names a k -------------------------------------------------------------------------------------
+
+
+def named(name, *values, **columns):
+    """The k that a criterion names for values of its column at k = 2, 3 and so on."""
+    table = table_with([0.3, 0.5, 0.4, 0.2][: len(values)], 0.3)
+    return named_k(table.assign(**{CRITERIA[name].column: values}, **columns))[name]
+
+
 @pytest.mark.parametrize(
-    ("score", "macro", "n_clusters", "shortlist", "begins"),
+    ("name", "values", "k"),
     [
-        ([0.5, 0.8, 0.5], [0.5, 0.8, 0.5], 3, [3], "The answer is k = 3"),
-        ([0.3, 0.4, 0.3], [0.3, 0.4, 0.3], 3, [3], "The best candidate is k = 3"),
-        ([0.6, 0.61, 0.5], [0.6, 0.61, 0.5], 3, [2, 3], "The best candidate is k = 3; k = 2 is as good by"),
-        ([0.6, 0.61, 0.6], [0.6, 0.61, 0.6], 3, [2, 3, 4], "The best candidate is k = 3; k = 2 and 4 are as good by"),
-        (
-            [0.6, 0.61, 0.5],
-            [0.7, 0.61, 0.5],
-            3,
-            [2, 3],
-            "The best candidate is k = 3, by the score; of the k with structure the best by the score is k = 3",
-        ),
-        (
-            [0.6, 0.8, 0.5],
-            [0.8, 0.6, 0.5],
-            3,
-            [3],
-            "The best candidate is k = 3, by the score; of the k with structure the best by the score is k = 3",
-        ),
-        ([0.2, 0.25, 0.2], [0.2, 0.25, 0.2], None, [], "No clear k: the best silhouette score is too low"),
+        ("valley", [0.3, 0.6, 0.55], 3),
+        ("valley", [DEEP, 0.1], 2),
+        ("valley", [DEEP - 1e-9, 0.1], None),
+        ("valley", [np.nan, 0.3], 3),
+        ("valley", [np.nan, np.nan], None),
+        ("prediction_strength", [0.95, 0.85, 0.5], 3),
+        ("prediction_strength", [0.95, 0.5, STRONG], 4),
+        ("prediction_strength", [0.79, 0.5, np.nan], 1),
+        ("prediction_strength", [np.nan, np.nan], None),
+        ("stability", [0.5, 0.9, 0.8], 3),
+        ("stability", [np.nan, 0.1], 3),
+        ("stability", [np.nan, np.nan], None),
+        ("davies_bouldin", [0.5, 0.4, 0.6], 3),
+        ("davies_bouldin", [np.nan, np.nan], None),
     ],
 )
-def test_every_conclusion(score, macro, n_clusters, shortlist, begins):
-    decision = verdict(table_with(score, macro))
-    assert decision.n_clusters == n_clusters and decision.shortlist == shortlist
-    assert decision.sentences["conclusion"].startswith(begins)
+def test_each_criterion_names_a_k_by_its_own_rule(name, values, k):
+    assert named(name, *values) == k
 
 
-@pytest.mark.parametrize("n", [1, 2, 3])
-def test_verdict_on_few_k(n):
-    decision = verdict(table_with([0.6, 0.5, 0.4][:n], [0.6, 0.5, 0.4][:n]))
-    assert decision.preferred["elbow"] is None
-    assert decision.n_clusters == (None if n == 1 else 2)
-    assert all(sentence.endswith(".") for sentence in decision.sentences.values())
+def test_a_score_within_the_range_of_its_null_names_none():
+    """The scores are 0.3, 0.5 and 0.4."""
+    assert named("score_beyond_null", 0.2, 0.45, 0.1, null_score_high=0.35) == 4
+    assert named("score_beyond_null", 0.2, 0.45, 0.1, null_score_high=[0.2, 0.45, 0.41]) is None
+
+
+def test_a_criterion_whose_column_is_not_there_is_silent():
+    assert set(named_k(table_with([0.3, 0.5], [0.3, 0.5]))) == {"elbow", "score", "macro", "positive"}
+    assert {"prediction_strength", "valley"} <= set(CRITERIA)
+
+
+def test_valleys_and_stability_are_columns():
+    valleys = LinkValleys(K_TABLE, np.full((2, 7), 5.0), np.full((2, 7), 10.0))
+    stable = Stability(K_TABLE, np.tile(np.linspace(0.9, 0.3, 7), (2, 1)), np.full((2, 7), 0.85))
+    sweep = KMeansSweep(K_TABLE, np.zeros((7, 300), int), np.zeros(7), [], "lloyd")
+    table = compare_criteria(sweep, BLOBS.drop(columns="inertia"), valleys=valleys, stable=stable)
+    assert (table["valley"] == 0.5).all() and (table["valley_spread"] == 0).all() and (table["links"] == 10).all()
+    assert table["stability"].tolist() == pytest.approx(np.linspace(0.9, 0.3, 7))
+    assert (table["spread"] == 0).all() and (table["strength"] == 0.85).all()
+    assert named_k(table)["prediction_strength"] == 8 and named_k(table)["stability"] == 2
+
+
+# --- curves and sentences ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -243,9 +271,9 @@ def test_a_single_k_has_no_steps():
 
 def test_preferences_name_the_largest_values_of_the_table():
     for table in (BLOBS, NOISE):
-        said = re.findall(r"prefers k = (\d+) \((-?[\d.]+)\)", verdict(table).sentences["preferences"])
-        assert len(said) == 3
-        for column, (k, value) in zip(("score", "macro", "positive"), said):
+        told = re.findall(r"prefers k = (\d+) \((-?[\d.]+)\)", said(table)["preferences"])
+        assert len(told) == 3
+        for column, (k, value) in zip(("score", "macro", "positive"), told):
             assert table[column].max() == table.loc[int(k), column]
             assert value == format(table[column].max(), ".3f")
 
@@ -253,7 +281,7 @@ def test_preferences_name_the_largest_values_of_the_table():
 def test_disagreement_is_told_with_the_largest_step():
     """From 2 to 3 the score rises by 0.05 and the share falls; from 3 to 4 it falls by 0.15 and the share rises."""
     table = table_with([0.30, 0.35, 0.20], [0.3, 0.35, 0.2]).assign(positive=[0.80, 0.70, 0.75])
-    sentence = verdict(table).sentences["disagreement"]
+    sentence = said(table)["disagreement"]
     assert "in 2 of 2 steps" in sentence
     assert "from k = 3 to 4 the score falls by 0.150" in sentence
     assert "rises by 5.0 percentage points" in sentence
@@ -261,11 +289,16 @@ def test_disagreement_is_told_with_the_largest_step():
 
 def test_agreement_is_told_too():
     table = table_with([0.30, 0.35, 0.20], [0.3, 0.35, 0.2]).assign(positive=[0.7, 0.8, 0.6])
-    assert "in the same direction" in verdict(table).sentences["disagreement"]
+    assert "in the same direction" in said(table)["disagreement"]
+
+
+def test_one_step_is_told_without_counts():
+    table = table_with([0.30, 0.35], [0.3, 0.35]).assign(positive=[0.80, 0.70])
+    assert " in opposite directions in the only step from one k to the next; " in said(table)["disagreement"]
 
 
 def test_table_is_left_alone():
     before = BLOBS.copy()
-    for read in (verdict, score_identity, score_steps):
+    for read in (said, score_identity, score_steps, named_k):
         read(BLOBS)
     pd.testing.assert_frame_equal(BLOBS, before)
