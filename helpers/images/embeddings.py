@@ -77,7 +77,7 @@ def embed_images(
     images : ImageSet
         n images; a collection that comes with the features asked for is not embedded again.
     backbone : str
-        The network; ``efficientnet-lite0`` gives d = 1,280 features, the average over the picture of its last layer
+        The network; each EfficientNet-Lite gives d = 1,280 features, the average over the picture of its last layer
         before the classifier.
     weights : path, optional
         File of the network's weights; by default the shipped ones, or those that its library downloads.
