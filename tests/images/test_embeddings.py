@@ -486,9 +486,9 @@ def test_collections_that_come_as_features_are_studies_like_any(dataset, tmp_pat
 # --- the network knows ImageNet ---------------------------------------------------------------------------------------
 
 
-def accuracy(features, classes):
+def accuracy(features, classes, backbone="efficientnet-lite0"):
     """Compute the share of images whose class the network's own classifier names."""
-    classifier = load_backbone("efficientnet-lite0").model.get_classifier()
+    classifier = load_backbone(backbone).model.get_classifier()
     with torch.inference_mode():
         named = classifier(torch.from_numpy(features)).argmax(dim=1).numpy()
     return float((named == classes).mean())
@@ -520,16 +520,38 @@ def test_rebuilding_gives_the_shipped_features_and_other_preprocessing_does_not(
     assert accuracy(usual, every_fifth) < accuracy(own, every_fifth) - 0.03
 
 
-def test_knows_a_flower_wherever_it_runs():
-    """Without shared data: scikit-learn's photograph of a flower is class 985, a daisy, and nothing else nearly."""
+@pytest.mark.skipif(not IMAGENET.is_dir(), reason="the sample of ImageNet is not on this machine")
+@pytest.mark.parametrize("backbone", ["efficientnet-lite1", "efficientnet-lite2"])
+def test_its_siblings_classify_imagenet(tmp_path, backbone):
+    """Of every tenth 0.87 and 0.91, where the default network has 0.86; of the thousand 0.883 and 0.878, and 0.867."""
+    every_tenth = np.arange(0, 1000, 10)
+    images = load_images(f"folder:{IMAGENET}").take(every_tenth)
+    features = embed_images(images, backbone=backbone, cache_dir=tmp_path).features
+    assert accuracy(features, every_tenth, backbone) >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("backbone", "picture", "named"),
+    [
+        ("efficientnet-lite0", "flower.jpg", 985),
+        ("efficientnet-lite1", "china.jpg", 698),
+        ("efficientnet-lite2", "china.jpg", 698),
+    ],
+)
+def test_knows_a_photograph_wherever_it_runs(backbone, picture, named):
+    """Without shared data: scikit-learn's dahlia is class 985, a daisy, its temple 698, a palace; nothing else nearly.
+
+    The larger networks take the dahlia, a flower of no class, for a honeycomb.
+    """
     from sklearn.datasets import load_sample_image
 
-    network = load_backbone("efficientnet-lite0")
+    network = load_backbone(backbone)
     with torch.inference_mode():
-        pixels = network.prepare(Image.fromarray(load_sample_image("flower.jpg")))[np.newaxis]
+        pixels = network.prepare(Image.fromarray(load_sample_image(picture)))[np.newaxis]
         best = network.model.get_classifier()(network.features(pixels))[0].topk(2)
-    assert best.indices[0] == 985
-    assert best.values[0] - best.values[1] > 1  # 1.7 when this was written; matched wrongly, all classes are near
+    assert best.indices[0] == named
+    # 1.7, 1.4 and 1.8 when this was written; matched wrongly, all classes are near.
+    assert best.values[0] - best.values[1] > 1
 
 
 # --- features larger than memory --------------------------------------------------------------------------------------
