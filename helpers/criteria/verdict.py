@@ -219,7 +219,7 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     """Write the sentences about columns that a table need not have."""
     sentences = {}
     if "gap" in table:
-        sentences["gap"] = _gap_sentence(preferred["gap_pca"], int(table.index.max()))
+        sentences["gap"] = _gap_sentence(preferred["gap"], int(table.index.max()))
     if "stability" in scored:
         best = int(scored["stability"].idxmax())
         sentences["stability"] = (
