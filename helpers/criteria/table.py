@@ -165,7 +165,7 @@ def compare_criteria(
         From `silhouette_table`, for the labels of the sweep.
     samples : ndarray, shape (m, n), optional
         The silhouettes behind `table`, for the errors of `paired_errors`.
-    nulls, ceiling, valleys, stable, gap, uniform_gap, indices : optional
+    nulls, ceiling, valleys, stable, gap, indices : optional
         Results of `null_silhouettes`, `silhouette_ceiling`, `link_valleys`, `stability`, `gap_statistic` and
         `validity_indices`.
 

@@ -143,7 +143,7 @@ SURE = {
     "score": (3, 4, 2),
     "positive": (2, 2, 2),
     "stability": (6, 2, 2),
-    "gap_pca": (1, 4, 1),
+    "gap": (1, 4, 1),
     "verdict": (3, 4, None),
 }
 SURE |= {FORCED: (3, 4, 2), BEST: (4, 4, 2)}
@@ -152,16 +152,16 @@ SURE |= {FORCED: (3, 4, 2), BEST: (4, 4, 2)}
 def test_answers_are_judged_by_number_agreement_and_silence():
     judged = judge_answers(made_up(SURE)).set_index(["criterion", "problem"])
     right = judged["right"]
-    assert right["score", "three"] and not right["stability", "three"] and not right["gap_pca", "three"]
-    assert right["verdict", "nothing"] and right["gap_pca", "nothing"] and not right["score", "nothing"]
+    assert right["score", "three"] and not right["stability", "three"] and not right["gap", "three"]
+    assert right["verdict", "nothing"] and right["gap", "nothing"] and not right["score", "nothing"]
     assert right.xs("unknown", level="problem").isna().all()
     assert judged["exact"]["score", "three"] == 1 and judged["exact"]["stability", "three"] == 0
-    assert np.isnan(judged["exact"]["gap_pca", "three"]) and judged["exact"].xs("unknown", level="problem").isna().all()
+    assert np.isnan(judged["exact"]["gap", "three"]) and judged["exact"].xs("unknown", level="problem").isna().all()
     assert judged["within_one"]["positive", "three"] == 1 and judged["within_fifth"]["positive", "three"] == 0
     assert judged["loss"]["score", "three"] == pytest.approx(0.1)
-    assert judged["loss"]["gap_pca", "three"] == 1 and np.isnan(judged["loss_named"]["gap_pca", "three"])
+    assert judged["loss"]["gap", "three"] == 1 and np.isnan(judged["loss_named"]["gap", "three"])
     assert np.isnan(judged["loss"]["score", "nothing"])
-    assert judged["off"]["stability", "three"] == 1 and np.isnan(judged["off"]["gap_pca", "three"])
+    assert judged["off"]["stability", "three"] == 1 and np.isnan(judged["off"]["gap", "three"])
 
 
 def test_a_family_counts_once_however_many_problems_it_has():
@@ -176,17 +176,17 @@ def test_a_family_counts_once_however_many_problems_it_has():
 
 def test_summary_counts_problems_with_groups_and_without_apart():
     summary = summarise_answers(judge_answers(made_up(SURE)))
-    assert list(summary.index) == ["score", "positive", "gap_pca", "stability", "verdict", FORCED, BEST]
+    assert list(summary.index) == ["score", "positive", "gap", "stability", "verdict", FORCED, BEST]
     assert summary["false_alarms"]["score"] == 1 and summary["false_alarms"]["verdict"] == 0
-    assert summary.loc["gap_pca", "abstained"] == 0.5 and summary.loc["gap_pca", "loss_named"] == 0
-    assert summary.loc["gap_pca", "loss"] == 0.5 and summary.loc["stability", "exact"] == 0
+    assert summary.loc["gap", "abstained"] == 0.5 and summary.loc["gap", "loss_named"] == 0
+    assert summary.loc["gap", "loss"] == 0.5 and summary.loc["stability", "exact"] == 0
 
 
 def test_intervals_are_over_families_and_hold_their_mean():
     table = intervals(judge_answers(made_up(SURE)), "loss")
     row = table.loc["stability"]  # loses 0.2 in both families with groups
     assert row["families"] == 2 and row["low"] == row["mean"] == row["high"] == pytest.approx(0.2)
-    row = table.loc["gap_pca"]  # loses 1 and 0
+    row = table.loc["gap"]  # loses 1 and 0
     assert row["low"] == 0 and row["mean"] == 0.5 and row["high"] == 1
 
 
@@ -197,7 +197,7 @@ def test_answers_are_compared_on_the_problems_that_both_have_answered():
     assert row["mean"] == pytest.approx(0.15) and row["low"] == pytest.approx(0.1) and row["high"] == pytest.approx(0.2)
     assert against.loc["score", ["mean", "low", "high"]].tolist() == [0, 0, 0]
     exact = compare_answers(judge_answers(made_up(SURE)), "exact", "verdict")
-    assert exact.loc["stability", "mean"] == -1 and exact.loc["gap_pca", "families"] == 0
+    assert exact.loc["stability", "mean"] == -1 and exact.loc["gap", "families"] == 0
 
 
 def test_parts_are_chosen_by_role_and_by_what_they_show():
@@ -209,7 +209,7 @@ def test_parts_are_chosen_by_role_and_by_what_they_show():
 def test_family_table_is_named_as_on_the_figures():
     table = mean_by_family(judge_answers(made_up(SURE)), "right")
     assert table.loc["three", LABELS["score"]] == 1 and table.loc["nothing", LABELS["verdict"]] == 1
-    expected = [LABELS[name] for name in ("score", "positive", "gap_pca", "stability", "verdict")]
+    expected = [LABELS[name] for name in ("score", "positive", "gap", "stability", "verdict")]
     assert list(table.columns) == expected
 
 
