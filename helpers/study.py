@@ -37,7 +37,7 @@ from .parameters import Parameters
 
 # References are many, so each is clustered from one start.
 N_INIT_REFERENCES = 1
-N_REFERENCES = 8
+N_REFERENCES = 6
 
 
 class Study:
@@ -286,12 +286,13 @@ class Study:
     @cached_property
     def gap(self) -> GapStatistic:
         """The gap statistic with references along the principal axes."""
-        return self._gap("pca")
-
-    @cached_property
-    def uniform_gap(self) -> GapStatistic:
-        """The gap statistic with references along the features."""
-        return self._gap("uniform")
+        return self._cached(
+            gap_statistic,
+            self.points,
+            range(1, self.params.k_max + 1),
+            n_references=N_REFERENCES,
+            **self._references,
+        )
 
     @cached_property
     def criteria(self) -> pd.DataFrame:
@@ -305,7 +306,6 @@ class Study:
             valleys=self.valleys,
             stable=self.stability,
             gap=self.gap,
-            uniform_gap=self.uniform_gap,
             indices=validity_indices(self.features, self.sweep.labels),
         )
 
@@ -320,16 +320,6 @@ class Study:
         return self.verdict.preferred | {"verdict": self.verdict.n_clusters}
 
     # --- how ---
-
-    def _gap(self, references: str) -> GapStatistic:
-        return self._cached(
-            gap_statistic,
-            self.points,
-            range(1, self.params.k_max + 1),
-            references=references,
-            n_references=N_REFERENCES,
-            **self._references,
-        )
 
     def _of_halves(self, function: Any) -> Any:
         given = {"unkeyed": {"halves": self.halves, "n_jobs": -1}}  # halves follow from the other arguments

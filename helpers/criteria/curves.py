@@ -127,6 +127,32 @@ def score_steps(table: pd.DataFrame) -> pd.DataFrame:
     return _changes(table, list(zip(range(len(table) - 1), range(1, len(table)))))
 
 
+def step_sentence(distances: pd.DataFrame, samples: np.ndarray, steps: pd.DataFrame) -> str:
+    """Say what happens to the images at the largest step at which score and share of positive samples disagree.
+
+    Parameters
+    ----------
+    distances : DataFrame
+        Indexed by k: ``a`` and ``b``, the mean distances to the own cluster and to the nearest rival.
+    samples : ndarray, shape (m, n)
+        Silhouettes, a row for each k.
+    steps : DataFrame
+        From `score_steps`.
+    """
+    opposed = steps.loc[steps["disagree"], "score"]
+    if opposed.empty:
+        return "From each k to the next, the score and the share of positive samples move in the same direction."
+    k_from, k_to = opposed.abs().idxmax()
+    before, after = (samples[distances.index.get_loc(k)] > 0 for k in (k_from, k_to))
+    change = distances.loc[k_to] / distances.loc[k_from] - 1
+    return (
+        f"From k = {k_from} to {k_to}, where score and share disagree most, a changes by {change['a']:+.1%} and b by "
+        f"{change['b']:+.1%} on average, so the score {'rises' if opposed[k_from, k_to] > 0 else 'falls'}; of "
+        f"{samples.shape[1]:,} images {int((~before & after).sum())} become positive and "
+        f"{int((before & ~after).sum())} cease to be."
+    )
+
+
 def score_pairs(table: pd.DataFrame) -> pd.DataFrame:
     """Compute the changes between any two k, the smaller first; columns as in `score_steps`."""
     return _changes(table, list(combinations(range(len(table)), 2)))

@@ -68,7 +68,7 @@ def _deepest(scored: pd.DataFrame, column: str) -> int | None:
 
 
 def _gap_rule(table: pd.DataFrame, column: str) -> int | None:
-    return gap_choice(table[column], table[column.replace("gap", "s", 1)])
+    return gap_choice(table[column], table["s"])
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ CRITERIA = {
         Criterion("median", "median silhouette", "median"),
         Criterion("positive", "share of positive samples", "positive"),
         Criterion("score_beyond_null", "score beyond its null", "null_score", _farthest_beyond_null),
-        Criterion("gap_pca", "gap, principal axes", "gap", _gap_rule, from_one=True),
-        Criterion("gap_uniform", "gap, plain uniform", "gap_uniform", _gap_rule, from_one=True),
+        Criterion("gap", "gap statistic", "gap", _gap_rule, from_one=True),
         Criterion("calinski_harabasz", "Calinski-Harabasz", "calinski_harabasz", index=calinski_harabasz_score),
         Criterion("davies_bouldin", "Davies-Bouldin", "davies_bouldin", smallest, index=davies_bouldin_score),
         Criterion("stability", "stability in halves", "stability"),
@@ -159,7 +158,6 @@ def compare_criteria(
     valleys: LinkValleys | None = None,
     stable: Stability | None = None,
     gap: GapStatistic | None = None,
-    uniform_gap: GapStatistic | None = None,
     indices: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Join the results of all criteria into one table.
@@ -171,9 +169,9 @@ def compare_criteria(
         From `silhouette_table`, for the labels of the sweep.
     samples : ndarray, shape (m, n), optional
         The silhouettes behind `table`, for the errors of `paired_errors`.
-    nulls, ceiling, valleys, stable, gap, uniform_gap, indices : optional
-        Results of `null_silhouettes`, `silhouette_ceiling`, `link_valleys`, `stability`, `gap_statistic` with
-        references along the principal axes and along the features, and `validity_indices`.
+    nulls, ceiling, valleys, stable, gap, indices : optional
+        Results of `null_silhouettes`, `silhouette_ceiling`, `link_valleys`, `stability`, `gap_statistic` and
+        `validity_indices`.
 
     Returns
     -------
@@ -182,7 +180,7 @@ def compare_criteria(
         ``paired_error`` and ``paired_macro_error``; ``null_score``, ``null_score_high``, ``null_macro`` and
         ``null_macro_high``, the mean and the largest of the references, of the kind of reference for which it is
         largest; ``ceiling``, for the cluster sizes at this k; ``valley``, ``valley_spread`` and ``links``;
-        ``stability``, ``spread`` and ``strength``; ``gap``, ``s``, ``gap_uniform`` and ``s_uniform``;
+        ``stability``, ``spread`` and ``strength``; ``gap`` and ``s``;
         ``calinski_harabasz`` and ``davies_bouldin``.
         With a gap there is a row for k = 1, in which everything else is missing.
     """
@@ -200,8 +198,6 @@ def compare_criteria(
         joined = joined.join(indices)
     if gap is not None:
         joined = joined.join(gap.table()[["gap", "s"]], how="outer")
-    if uniform_gap is not None:
-        joined = joined.join(uniform_gap.table()[["gap", "s"]].add_suffix("_uniform"), how="outer")
     return joined
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from ..core.conventions import listed
 from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
 from .halves import LinkValleys
-from .rule import SURE, Decision, convenient_k, decide
+from .rule import NEARLY, SURE, Decision, convenient_k, decide
 from .table import DEEP, named_k, scored_rows
 
 # What the sentences call the criteria that they compare.
@@ -83,6 +83,18 @@ def verdict(table: pd.DataFrame, valleys: LinkValleys) -> Verdict:
     scored, preferred = scored_rows(table), named_k(table)
     convenience = decision.n_clusters or convenient_k(scored, decision)
     return Verdict(decision, convenience, preferred, _sentences(table, decision, preferred))
+
+
+def rule_in_words() -> list[str]:
+    """Say the rule, with its constants, in sentences."""
+    return [
+        f"A k counts if its valley is at least {DEEP:g}: across the borders between its clusters run at "
+        f"least {DEEP:.0%} fewer links between neighbouring images than inside them. All k that count are told, as "
+        f"levels.",
+        "If no k counts, there is no clear k.",
+        f"Of the k that count, the finest is named whose valley is at least {NEARLY:g} of the deepest; but none is "
+        f"named where, with other random halves, fewer than {SURE:.0%} of the answers are the same.",
+    ]
 
 
 def _sentences(table: pd.DataFrame, decision: Decision, preferred: dict[str, int | None]) -> dict[str, str]:
@@ -253,7 +265,7 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     """Write the sentences about columns that a table need not have."""
     sentences = {}
     if "gap" in table:
-        sentences["gap"] = _gap_sentence(preferred["gap_pca"], int(table.index.max()))
+        sentences["gap"] = _gap_sentence(preferred["gap"], int(table.index.max()))
     if "stability" in scored and scored["stability"].notna().any():
         best = int(scored["stability"].idxmax())
         sentences["stability"] = (

@@ -223,6 +223,17 @@ def plot_identity(identity: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return ax
 
 
+def plot_distances(distances: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the mean distances to the own cluster, ``a``, and to the nearest rival, ``b``, against k."""
+    ax = _axes(ax)
+    ax.plot(distances.index, distances["b"], "s-", color=LOSS, label="b, to the rival")
+    ax.plot(distances.index, distances["a"], "o-", color=GAIN, label="a, to the own cluster")
+    ax.set(ylabel="mean distance")
+    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _mark_k(ax, distances.index)
+    return ax
+
+
 def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw the path of k in the plane of score and share of positive samples."""
     ax = _axes(ax)
@@ -397,6 +408,20 @@ def plot_losses(losses: pd.DataFrame, label: str, ax: Axes | None = None) -> Axe
     sns.barplot(long, x="loss", y="criterion", color="#9ec9e2", errorbar=None, ax=ax)
     sns.stripplot(long, x="loss", y="criterion", color=GAIN, size=3, alpha=0.5, jitter=0.3, ax=ax)
     ax.set(xlabel=label, ylabel="")
+    return ax
+
+
+def plot_intervals(intervals: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """Draw the mean of each row with its interval, from `helpers.trials.judging.intervals`, the best on top."""
+    rows = intervals.sort_values("mean")
+    ax = plt.subplots(figsize=(7.2, 0.6 + 0.28 * len(rows)))[1] if ax is None else ax
+    errors = np.abs(rows[["low", "high"]].to_numpy().T - rows["mean"].to_numpy())
+    colors = [LOSS if name == "verdict" else GAIN for name in rows.index]
+    for y, color in enumerate(colors):
+        ax.errorbar(rows["mean"].iloc[y], y, xerr=errors[:, [y]], fmt="o", color=color, capsize=3)
+    ax.set_yticks(range(len(rows)), rows.index)
+    ax.set(xlabel=label, xlim=(0, None))
+    ax.xaxis.set_major_formatter("{x:.0%}")
     return ax
 
 

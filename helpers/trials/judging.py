@@ -59,6 +59,11 @@ def read_trials(folder: Path = RESULTS) -> Trials:
     return Trials(answers.fillna({"levels": ""}), problems, facts["provenance"])
 
 
+def read_constants(folder: Path = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read what `makers.constants` stored: answers for choices of constants, and valleys for numbers of points."""
+    return pd.read_csv(folder / "constants.csv"), pd.read_csv(folder / "constants_by_n.csv")
+
+
 def judge_answers(trials: Trials) -> pd.DataFrame:
     """Compare every answer with the truth.
 

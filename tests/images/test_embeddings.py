@@ -27,6 +27,7 @@ from helpers.images.backbones import load_backbone
 from helpers.images.collection import ChangedImageError, FetchError, read_pixels
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import CHUNK_SIZE, embed_images
+from helpers.images.engine import arithmetic
 from helpers.images.weights import EmbeddingError
 from helpers.parameters import Parameters
 from helpers.study import Study
@@ -104,6 +105,7 @@ def test_near_the_network_run_eagerly_on_one_image(images, computed):
     np.testing.assert_allclose(computed.features[3], single[0], atol=1e-4 * np.abs(single).max())
 
 
+@pytest.mark.skipif(arithmetic("bfloat16") == "float32", reason="this processor has no bfloat16")
 def test_bfloat16_is_near(images, computed, stored):
     coarse = embed_images(images, precision="bfloat16", cache_dir=stored).features
     assert coarse.dtype == np.float32 and not np.array_equal(coarse, computed.features)
@@ -265,7 +267,8 @@ def test_how_a_collection_is_found_is_in_no_key_of_features():
 def test_other_options_are_computed_again(images, tmp_path, other):
     for options in ({}, other, {}, other):
         embed_images(images.take([0, 1]), cache_dir=tmp_path, **options)
-    assert len(chunk_files(tmp_path)) == 2
+    same_arithmetic = "precision" in other and arithmetic("bfloat16") == "float32"
+    assert len(chunk_files(tmp_path)) == (1 if same_arithmetic else 2)
 
 
 def test_other_weights_are_computed_again(images, tmp_path):
@@ -486,9 +489,9 @@ def test_collections_that_come_as_features_are_studies_like_any(dataset, tmp_pat
 # --- the network knows ImageNet ---------------------------------------------------------------------------------------
 
 
-def accuracy(features, classes):
+def accuracy(features, classes, backbone="efficientnet-lite0"):
     """Compute the share of images whose class the network's own classifier names."""
-    classifier = load_backbone("efficientnet-lite0").model.get_classifier()
+    classifier = load_backbone(backbone).model.get_classifier()
     with torch.inference_mode():
         named = classifier(torch.from_numpy(features)).argmax(dim=1).numpy()
     return float((named == classes).mean())
@@ -520,16 +523,38 @@ def test_rebuilding_gives_the_shipped_features_and_other_preprocessing_does_not(
     assert accuracy(usual, every_fifth) < accuracy(own, every_fifth) - 0.03
 
 
-def test_knows_a_flower_wherever_it_runs():
-    """Without shared data: scikit-learn's photograph of a flower is class 985, a daisy, and nothing else nearly."""
+@pytest.mark.skipif(not IMAGENET.is_dir(), reason="the sample of ImageNet is not on this machine")
+@pytest.mark.parametrize("backbone", ["efficientnet-lite1", "efficientnet-lite2"])
+def test_its_siblings_classify_imagenet(tmp_path, backbone):
+    """Of every tenth 0.87 and 0.91, where the default network has 0.86; of the thousand 0.883 and 0.878, and 0.867."""
+    every_tenth = np.arange(0, 1000, 10)
+    images = load_images(f"folder:{IMAGENET}").take(every_tenth)
+    features = embed_images(images, backbone=backbone, cache_dir=tmp_path).features
+    assert accuracy(features, every_tenth, backbone) >= 0.85
+
+
+@pytest.mark.parametrize(
+    ("backbone", "picture", "named"),
+    [
+        ("efficientnet-lite0", "flower.jpg", 985),
+        ("efficientnet-lite1", "china.jpg", 698),
+        ("efficientnet-lite2", "china.jpg", 698),
+    ],
+)
+def test_knows_a_photograph_wherever_it_runs(backbone, picture, named):
+    """Without shared data: scikit-learn's dahlia is class 985, a daisy, its temple 698, a palace; nothing else nearly.
+
+    The larger networks take the dahlia, a flower of no class, for a honeycomb.
+    """
     from sklearn.datasets import load_sample_image
 
-    network = load_backbone("efficientnet-lite0")
+    network = load_backbone(backbone)
     with torch.inference_mode():
-        pixels = network.prepare(Image.fromarray(load_sample_image("flower.jpg")))[np.newaxis]
+        pixels = network.prepare(Image.fromarray(load_sample_image(picture)))[np.newaxis]
         best = network.model.get_classifier()(network.features(pixels))[0].topk(2)
-    assert best.indices[0] == 985
-    assert best.values[0] - best.values[1] > 1  # 1.7 when this was written; matched wrongly, all classes are near
+    assert best.indices[0] == named
+    # 1.7, 1.4 and 1.8 when this was written; matched wrongly, all classes are near.
+    assert best.values[0] - best.values[1] > 1
 
 
 # --- features larger than memory --------------------------------------------------------------------------------------
