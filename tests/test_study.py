@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from functools import wraps
 
 import numpy as np
@@ -9,10 +11,11 @@ import pytest
 
 from helpers import study as module
 from helpers.core.conventions import ParameterError
+from helpers.criteria.halves import link_valleys, stability
 from helpers.parameters import Parameters
 from helpers.study import Study
 
-X = np.random.default_rng(0).standard_normal((60, 5)) + np.repeat(np.eye(5)[:3] * 9, 20, axis=0)
+X = np.random.default_rng(0).standard_normal((90, 5)) + np.repeat(np.eye(5)[:3] * 9, 30, axis=0)
 
 
 @pytest.fixture
@@ -31,7 +34,10 @@ def test_nothing_is_computed_until_it_is_asked_for(monkeypatch):
 def test_each_step_is_computed_once_and_found_by_a_later_study(digits, monkeypatch):
     table, answers = digits.criteria, digits.answers
     assert digits.criteria is table and digits.silhouettes.shape == (4, 80)
-    for name in ("sweep_kmeans", "null_silhouettes", "silhouette_details", "stability", "gap_statistic", "fit_pca"):
+    for name in (
+        *("sweep_kmeans", "null_silhouettes", "silhouette_details", "silhouette_ceiling", "cluster_halves"),
+        *("link_valleys", "stability", "gap_statistic", "fit_pca"),
+    ):
         original = getattr(module, name)
 
         @wraps(original)  # `cached` looks at its name, its module and its annotations
@@ -41,6 +47,21 @@ def test_each_step_is_computed_once_and_found_by_a_later_study(digits, monkeypat
         monkeypatch.setattr(module, name, refuse)
     again = Study(digits.params)
     assert again.answers == answers and again.criteria.equals(table)
+
+
+def test_the_verdict_never_sees_labels(digits, monkeypatch):
+    """Not even where they are known: the study is asked for everything, and for its labels by nobody."""
+    monkeypatch.setattr(Study, "labels", property(lambda self: pytest.fail("looked at the labels")))
+    assert digits.verdict.sentences and digits.answers["verdict"] == digits.verdict.n_clusters
+
+
+def test_valleys_and_stability_are_of_the_halves_that_are_kept(tmp_path):
+    study = Study.of_features(X, range(2, 5), normalize="none", n_components=2, cache_dir=tmp_path)
+    valleys, stable = (function(study.points, range(2, 5)) for function in (link_valleys, stability))
+    np.testing.assert_array_equal(study.valleys.border, valleys.border)
+    np.testing.assert_array_equal(study.stability.ari, stable.ari)
+    assert len(study.halves.rows) == 2 * len(study.valleys.border)
+    assert study.criteria["valley"].dropna().tolist() == valleys.table()["valley"].tolist()
 
 
 def test_the_same_features_give_the_same_study(digits, tmp_path):
@@ -59,13 +80,40 @@ def test_a_study_of_features_has_no_images(tmp_path):
             ask()
 
 
+FEW = np.random.default_rng(1).standard_normal((12, 3))
+
+
+@pytest.mark.parametrize(
+    ("rows", "k_values", "n_clusters", "conclusion"),
+    [
+        (X, [3], 3, "it is the largest k that was tried"),
+        (FEW[:3], [2], None, "too few links between neighbours"),
+        (FEW[:4], [2, 3], None, "too few links between neighbours"),
+        (FEW, range(2, 12), None, "No clear k"),
+        (np.repeat(X[::15], 20, axis=0), range(2, 6), None, "No clear k"),
+        (np.repeat(np.eye(3), 20, axis=0), [2, 3], None, "No clear k"),
+        (np.ones((9, 1)) * np.arange(9)[:, np.newaxis], [2, 3], None, "No clear k"),
+    ],
+    ids=["one k", "3 rows", "4 rows", "12 rows", "copies of 6", "copies of 3", "a row of points"],
+)
+def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_values, n_clusters, conclusion, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        study = Study.of_features(rows, k_values, normalize="none", n_components=None, cache_dir=tmp_path)
+        decision = study.verdict
+    assert decision.n_clusters == n_clusters and conclusion in decision.sentences["conclusion"]
+    assert decision.convenience in k_values
+    for sentence in decision.sentences.values():
+        assert not re.search(r"\bnan\b|None|\[|\binf\b", sentence), sentence
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
         (X, {"k_values": [2, 4]}, r"k_values = \[2, 4\] is not possible"),
         (X, {"k_values": []}, "name consecutive numbers"),
         (X, {"k_values": [2.5]}, "name consecutive numbers"),
-        (X, {"k_values": range(2, 61)}, "k = 60 must be smaller than the number of rows, and X has 60"),
+        (X, {"k_values": range(2, 91)}, "k = 90 must be smaller than the number of rows, and X has 90"),
         (X, {"dataset": "digits"}, "dataset has no place in a study of features; allowed are normalize"),
         (X, {"k_min": 3}, "k_min has no place"),
         (X, {"normalise": "unit"}, "normalise has no place"),

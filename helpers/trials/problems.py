@@ -56,7 +56,7 @@ class Problem:
     ----------
     name : str
     family : str
-        Problems of one family are tuned on or held out together.
+        Problems of one family have one role.
     n_clusters : int or None
         The true number of groups: 1 where there is no structure, None where the groups are known and k-means cannot be
         asked for their number.
@@ -404,7 +404,7 @@ def _curved() -> list[Problem]:
 
 
 def _real() -> list[Problem]:
-    embeddings = "embeddings"
+    embeddings, imagenet = "embeddings", "imagenet-sample"
     return [
         Problem("iris", "iris and digits", 3, partial(shipped, load_iris, "none")),
         Problem("iris, standardised", "iris and digits", 3, partial(shipped, load_iris, "standard")),
@@ -414,7 +414,7 @@ def _real() -> list[Problem]:
         Problem("breast cancer", "wine and cancer", 2, partial(shipped, load_breast_cancer, "standard")),
         Problem("digits, network", embeddings, 10, partial(embedded, "digits"), 50, "digits"),
         Problem("solar cells, mono and poly", embeddings, 2, partial(embedded, "solar-cells"), 50, "solar-cells"),
-        Problem("ImageNet sample", embeddings, None, partial(embedded, "imagenet-sample", group_of=wordnet_kind), 50),
+        Problem("ImageNet sample", embeddings, None, partial(embedded, imagenet, group_of=wordnet_kind), 50, imagenet),
     ]
 
 

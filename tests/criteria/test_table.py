@@ -20,6 +20,7 @@ from helpers.criteria.curves import (
     score_identity,
     score_pairs,
     score_steps,
+    step_sentence,
 )
 from helpers.criteria.halves import LinkValleys, Stability
 from helpers.criteria.table import CRITERIA, DEEP, STRONG, compare_criteria, named_k
@@ -290,6 +291,18 @@ def test_disagreement_is_told_with_the_largest_step():
 def test_agreement_is_told_too():
     table = table_with([0.30, 0.35, 0.20], [0.3, 0.35, 0.2]).assign(positive=[0.7, 0.8, 0.6])
     assert "in the same direction" in said(table)["disagreement"]
+
+
+def test_the_largest_step_is_told_by_distances_and_by_images():
+    """From 2 to 3 nothing disagrees; from 3 to 4 the score falls, and of four images one more is positive."""
+    steps = score_steps(table_with([0.2, 0.3, 0.1], 0.3).assign(positive=[0.25, 0.5, 0.75]))
+    distances = pd.DataFrame({"a": [4.0, 2.0, 3.0], "b": [4.0, 4.0, 3.0]}, index=[2, 3, 4])
+    samples = np.array([[0.1, 0, -1, -1], [0.1, 0.1, -1, -1], [0.1, -0.1, 0.1, 0.1]])
+    assert step_sentence(distances, samples, steps) == (
+        "From k = 3 to 4, where score and share disagree most, a changes by +50.0% and b by -25.0% on average, so the "
+        "score falls; of 4 images 2 become positive and 1 cease to be."
+    )
+    assert "in the same direction" in step_sentence(distances, samples, steps.loc[[(2, 3)]])
 
 
 def test_one_step_is_told_without_counts():

@@ -15,9 +15,9 @@ from helpers.clustering.silhouette import silhouette_samples, silhouette_table
 from helpers.clustering.sweep import sweep_kmeans
 from helpers.criteria.halves import LinkValleys, link_valleys, stability
 from helpers.criteria.references import gap_statistic, null_silhouettes, silhouette_ceiling
-from helpers.criteria.rule import N_DRAWS, SURE, Decision, convenient_k, decide, named_level
+from helpers.criteria.rule import N_DRAWS, NEARLY, SURE, Decision, convenient_k, decide, named_level
 from helpers.criteria.table import DEEP, compare_criteria, label_agreement, paired_errors, validity_indices
-from helpers.criteria.verdict import verdict
+from helpers.criteria.verdict import rule_in_words, verdict
 
 RNG = np.random.default_rng
 NAN = np.nan
@@ -262,6 +262,12 @@ def test_no_sentence_shows_a_missing_value(by_k):
             assert re.fullmatch(r"[A-Z](?!.*(\bnan\b|None|\[|\]|\{|<NA>|  | ,| \.)).*\.", sentence), (
                 f"{topic}: {sentence}"
             )
+
+
+def test_the_rule_is_told_with_its_constants():
+    told = " ".join(rule_in_words())
+    for number in (f"at least {DEEP:g}:", f"{NEARLY:g} of the deepest", f"fewer than {SURE:.0%}"):
+        assert number in told
 
 
 def test_levels_and_draws_are_told_with_their_numbers():

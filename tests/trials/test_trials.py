@@ -1,43 +1,77 @@
-"""The problems with known answers, the stored study, and what is read from it."""
+"""The problems with known answers, who made them for what, and asking the criteria about one."""
 
 from __future__ import annotations
-
-import json
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from helpers.criteria.table import CRITERIA
-from helpers.study import N_REFERENCES, N_SUBSAMPLES
-from helpers.trials.asking import BEST, FORCED, K_VALUES, answer_problem
-from helpers.trials.judging import (
-    LABELS,
-    RESULTS,
-    Trials,
-    compare_losses,
-    judge_answers,
-    mean_by_family,
-    read_trials,
-    summarise_answers,
-    trial_sentences,
-    worst_answer,
+from helpers.core.conventions import ParameterError
+from helpers.trials.asking import BEST, FORCED, K_VALUES, agreement, answer_problem, study_problem
+from helpers.trials.collections import CHOOSING as CHOOSING_COLLECTIONS
+from helpers.trials.collections import COLLECTIONS, IMAGES
+from helpers.trials.judging import LABELS
+from helpers.trials.problems import (
+    APART,
+    CHOOSING,
+    NOISE,
+    PROBLEMS,
+    Problem,
+    copula,
+    gaussian_groups,
+    spaced_centers,
+    wordnet_kind,
 )
-from helpers.trials.problems import NOISE, PROBLEMS, TUNING, spaced_centers, wordnet_kind
 
-ANSWERS = [*LABELS, FORCED, BEST]
 HERE = [problem for problem in PROBLEMS.values() if not problem.needs]
+ROLES = ("choosing", "reporting", "apart")
 
 
 # --- the problems -----------------------------------------------------------------------------------------------------
 
 
 def test_the_problems_are_many_and_of_every_kind():
-    assert len(PROBLEMS) >= 30 and list(PROBLEMS) == [problem.name for problem in PROBLEMS.values()]
-    assert set(TUNING) < {problem.family for problem in PROBLEMS.values()}
-    for held_out in (False, True):
-        part = [problem for problem in PROBLEMS.values() if problem.held_out == held_out]
-        assert any(problem.n_clusters == 1 for problem in part) and any(problem.real for problem in part)
+    assert len(PROBLEMS) >= 100 and list(PROBLEMS) == [problem.name for problem in PROBLEMS.values()]
+    for role in ("choosing", "reporting"):
+        part = [problem for problem in PROBLEMS.values() if problem.role == role]
+        assert sum(problem.n_clusters == 1 for problem in part) >= 5
+        assert sum(problem.family in COLLECTIONS for problem in part) >= 10
+        assert any(problem.n_clusters != 1 and not problem.real for problem in part)
+
+
+def test_a_family_has_one_role_which_was_declared():
+    families = {problem.family for problem in PROBLEMS.values()}
+    assert set(CHOOSING) < families and set(APART) < families and not set(CHOOSING) & set(APART)
+    for family in families:
+        roles = {problem.role for problem in PROBLEMS.values() if problem.family == family}
+        expected = "choosing" if family in CHOOSING else "apart" if family in APART else "reporting"
+        assert roles == {COLLECTIONS[family].role if family in COLLECTIONS else expected} <= set(ROLES)
+
+
+def test_no_collection_is_for_choosing_and_for_reporting():
+    """Whatever is made of a collection, such as copies of its features without groups, goes where it goes."""
+    assert set(CHOOSING_COLLECTIONS) < set(COLLECTIONS)
+    for name, collection in COLLECTIONS.items():
+        expected = "choosing" if name in CHOOSING_COLLECTIONS else "reporting"
+        assert collection.role == ("apart" if collection.near_duplicates else expected)
+        of_it = {problem.role for problem in PROBLEMS.values() if problem.needs == name}
+        assert of_it <= {collection.role, "apart"} and collection.role in of_it
+
+
+def test_collections_are_asked_as_a_whole_and_with_some_of_their_classes():
+    for name, collection in COLLECTIONS.items():
+        asked = [problem.n_clusters for problem in PROBLEMS.values() if problem.family == name]
+        assert asked == [*range(2, min(11, collection.n_classes)), collection.n_classes]
+
+
+def test_a_collection_is_found_in_the_folder_that_is_named_or_one_below(tmp_path, monkeypatch):
+    monkeypatch.setenv(IMAGES, str(tmp_path))
+    with pytest.raises(ParameterError, match=r"^The folder \S+ has no collection trashnet\.$"):
+        COLLECTIONS["trashnet"].find()
+    (tmp_path / "more" / "trashnet").mkdir(parents=True)
+    assert COLLECTIONS["trashnet"].find() == tmp_path / "more" / "trashnet"
+    (tmp_path / "trashnet").mkdir()
+    assert COLLECTIONS["trashnet"].find() == tmp_path / "trashnet"
 
 
 @pytest.mark.parametrize("problem", HERE, ids=lambda problem: problem.name)
@@ -49,6 +83,7 @@ def test_points_have_the_groups_that_they_are_said_to_have(problem):
     other, _ = problem.sample(1)
     np.testing.assert_array_equal(X, again)
     assert X.shape != other.shape or not np.array_equal(X, other) or problem.real
+    assert problem.real or problem.n_clusters is not None
 
 
 def test_nearest_centers_are_at_the_distance_asked_for():
@@ -72,142 +107,61 @@ def test_kinds_of_wordnet(name, kind):
     assert wordnet_kind(name, "") == kind
 
 
-# --- the stored study -------------------------------------------------------------------------------------------------
+def test_a_copula_keeps_margins_and_correlations_and_no_groups():
+    rng = np.random.default_rng(0)
+    X = gaussian_groups(rng, [200, 200], 3, 20)[0] @ np.array([[1, 1, 0], [0, 1, 0], [0, 0, 1.0]])
+    copied = copula(rng, X)
+    np.testing.assert_array_equal(np.sort(copied, axis=0), np.sort(X, axis=0))
+    np.testing.assert_allclose(
+        pd.DataFrame(copied).corr(method="spearman"), pd.DataFrame(X).corr(method="spearman"), atol=0.15
+    )
+
+
+# --- asking -----------------------------------------------------------------------------------------------------------
+
+
+def three_groups(rng):
+    """Three groups far apart, and points of none."""
+    X, groups = gaussian_groups(rng, [40] * 3, 3, 12)
+    strewn = rng.uniform(X.min(axis=0), X.max(axis=0), size=(8, 3))
+    return np.vstack([X, strewn]), np.concatenate([groups, np.full(8, NOISE)])
 
 
 @pytest.fixture(scope="module")
-def study():
-    """The study that is kept with the book."""
-    return read_trials()
+def asked(tmp_path_factory):
+    """A problem with its answers, and the folder of what was computed."""
+    problem, folder = Problem("made up", "mine", 3, three_groups), tmp_path_factory.mktemp("trials")
+    return problem, answer_problem(problem, 0, cache_dir=folder).set_index("criterion"), folder
 
 
-def test_the_file_holds_every_answer_once_and_is_small(study):
-    assert sum(path.stat().st_size for path in RESULTS.glob("trials.*")) < 500_000
-    asked = study.answers.groupby(["problem", "random_state"], sort=False)["criterion"].apply(list)
-    assert all(criteria == ANSWERS for criteria in asked)
-    seeds = study.provenance["settings"]["random_states"]
-    assert sorted(asked.index) == sorted((name, seed) for name in study.problems.index for seed in seeds)
-    assert len(study.problems) >= 30 and {problem.name for problem in HERE} <= set(study.problems.index)
+def test_every_criterion_answers_once(asked):
+    _, answers, _ = asked
+    assert list(answers.index) == [*LABELS, FORCED, BEST]
+    assert list(answers) == ["problem", "random_state", "k", "ami", "levels"] and answers["k"].dtype == "Int64"
+    assert (answers["problem"] == "made up").all() and (answers["random_state"] == 0).all()
+    assert answers.loc[["verdict", FORCED, BEST, "valley", "stability", "prediction_strength"], "k"].tolist() == [3] * 6
 
 
-def test_the_file_describes_the_problems_as_they_are(study):
-    for name, row in study.problems.iterrows():
-        problem = PROBLEMS[name]
-        known = None if pd.isna(row["n_clusters"]) else row["n_clusters"]
-        assert (row["family"], row["held_out"], known) == (problem.family, problem.held_out, problem.n_clusters)
-    assert study.provenance["settings"]["tuned_on"] == list(TUNING)
+def test_answers_are_judged_by_the_agreement_of_the_clusterings_at_their_k(asked):
+    problem, answers, folder = asked
+    X, groups = problem.sample(0)
+    study = study_problem(X, None, 0, cache_dir=folder)
+    ami = agreement(study, groups)
+    assert ami.index.tolist() == [1, *K_VALUES] and ami[1] == 0 and ami[3] == pytest.approx(1) and ami.idxmax() == 3
+    for _, row in answers.iterrows():
+        assert row["ami"] == (0 if row["k"] is pd.NA else ami[row["k"]])
+    assert agreement(study, np.where(groups == NOISE, 3, groups))[3] < 1  # when noise counts, it does not agree
 
 
-def test_the_provenance_names_versions_and_settings(study):
-    assert {"python", "numpy", "scipy", "scikit-learn", "kneed"} <= set(study.provenance["versions"])
-    settings = study.provenance["settings"]
-    assert settings["k_values"] == [min(K_VALUES), max(K_VALUES)]
-    assert (settings["n_references"], settings["n_subsamples"]) == (N_REFERENCES, N_SUBSAMPLES)
-    assert study.provenance["command"] == "python -m makers.trials"
+def test_the_levels_are_those_of_the_verdict_and_stand_with_it_alone(asked):
+    problem, answers, folder = asked
+    study = study_problem(problem.sample(0)[0], None, 0, cache_dir=folder)
+    assert answers.loc["verdict", "levels"] == " ".join(map(str, study.verdict.levels.index))
+    assert "3" in answers.loc["verdict", "levels"].split() and (answers["levels"].drop("verdict") == "").all()
 
 
-@pytest.mark.parametrize("name", ["iris", "two parallel", "uniform square"])
-def test_the_file_agrees_with_a_recomputation(name, study, tmp_path):
-    computed = answer_problem(PROBLEMS[name], 0, cache_dir=tmp_path).set_index("criterion")
-    stored = study.answers[(study.answers["problem"] == name) & (study.answers["random_state"] == 0)]
-    stored = stored.set_index("criterion")
-    pd.testing.assert_series_equal(computed["k"], stored["k"])
-    np.testing.assert_allclose(computed["ami"], stored["ami"], atol=6e-5)
-    assert computed["shortlist"].tolist() == stored["shortlist"].tolist()
-
-
-# --- judging, on answers made up --------------------------------------------------------------------------------------
-
-
-def made_up(answers):
-    """A study of a problem with 3 groups, one with an unknown number and one with none; a tuple of k a criterion.
-
-    Clusterings agree the less with the truth the farther their k is from 4.
-    """
-    names = ["three", "unknown", "nothing"]
-    rows = [
-        {
-            "problem": name,
-            "random_state": 0,
-            "criterion": criterion,
-            "k": k,
-            "ami": np.nan if name == "nothing" else 0.0 if k in (None, 1) else 1 - abs(k - 4) / 10,
-            "shortlist": "",
-        }
-        for criterion, ks in answers.items()
-        for name, k in zip(names, ks)
-    ]
-    problems = pd.DataFrame(
-        {"family": names, "n_clusters": pd.array([3, None, 1], "Int64"), "held_out": True, "n": 9, "d": 2},
-        index=pd.Index(names, name="problem"),
-    )
-    return Trials(pd.DataFrame(rows).astype({"k": "Int64"}), problems, {})
-
-
-SURE = {"score": (3, 4, 2), "stability": (6, 2, 2), "gap_pca": (1, 4, 1), "verdict": (3, 4, None)}
-SURE |= {FORCED: (3, 4, 2), BEST: (4, 4, 2)}
-
-
-def test_answers_are_judged_by_number_agreement_and_silence():
-    judged = judge_answers(made_up(SURE)).set_index(["criterion", "problem"])
-    right = judged["right"]
-    assert right["score", "three"] and not right["stability", "three"] and not right["gap_pca", "three"]
-    assert right["verdict", "nothing"] and right["gap_pca", "nothing"] and not right["score", "nothing"]
-    assert right.xs("unknown", level="problem").isna().all()
-    assert judged["loss"]["score", "three"] == pytest.approx(0.1)
-    assert judged["loss"]["gap_pca", "three"] == 1 and np.isnan(judged["loss"]["score", "nothing"])
-    assert judged["off"]["stability", "three"] == 1 and np.isnan(judged["off"]["gap_pca", "three"])
-
-
-def test_summary_counts_structured_and_structureless_problems_apart():
-    summary = summarise_answers(judge_answers(made_up(SURE)))
-    assert list(summary.index) == ["score", "gap_pca", "stability", "verdict", FORCED, BEST]
-    assert summary["right"].to_dict() == {
-        "score": 0.5, "gap_pca": 0.5, "stability": 0, "verdict": 1, FORCED: 0.5, BEST: 0,
-    }  # fmt: skip
-    assert summary["false_alarms"].to_dict()["score"] == 1 and summary["false_alarms"]["verdict"] == 0
-    assert summary.loc["gap_pca", "abstained"] == 0.5 and summary.loc["gap_pca", "loss_answered"] == 0
-    assert summary.loc["gap_pca", "loss"] == 0.5 and summary.loc["stability", "distance"] == 3
-
-
-def test_losses_are_compared_problem_by_problem():
-    against = compare_losses(judge_answers(made_up(SURE)), FORCED)
-    assert BEST not in against.index and FORCED not in against.index
-    row = against.loc["stability"]  # loses 0.2 and 0.2 where the verdict loses 0.1 and 0
-    assert row["difference"] == pytest.approx(0.15) and row["better"] == 2 and row["worse"] == 0
-    assert row["low"] == pytest.approx(0.1) and row["high"] == pytest.approx(0.2)
-    assert against.loc["score", ["difference", "low", "high", "better", "worse"]].tolist() == [0, 0, 0, 0, 0]
-
-
-def test_family_table_is_named_as_on_the_figures():
-    table = mean_by_family(judge_answers(made_up(SURE)), "right")
-    assert table.loc["three", LABELS["score"]] == 1 and table.loc["nothing", LABELS["verdict"]] == 1
-    assert list(table.columns) == [LABELS[name] for name in ("score", "gap_pca", "stability", "verdict")]
-
-
-def test_sentences_follow_from_the_table():
-    said = trial_sentences(judge_answers(made_up(SURE)))
-    assert said["loss"].startswith("Of the single criteria, “silhouette score” loses least, 0.050 on average")
-    assert "the verdict, where it must name a k, loses 0.050. That is less than 2 of the 3" in said["loss"]
-    assert "“silhouette score”, in 100% of those held out; the verdict is as often right, in 100%" in said["exact"]
-    assert "the verdict is more often right, in 100%" in said["right"]
-    assert said["abstained"] == "The verdict names a k for every problem held out that has structure."
-    assert "2 of the 4 always name a k all the same: “silhouette score”, “stability”" in said["false_alarms"]
-    worse = trial_sentences(judge_answers(made_up(SURE | {"verdict": (None, 4, 5), FORCED: (9, 9, 5)})))
-    assert "loses 0.500. That is less than 0 of the 3" in worse["loss"]
-    assert "the verdict is less often right, in 0%" in worse["exact"]
-    assert "no clear k for 50% of the problems held out that have structure (in three)" in worse["abstained"]
-    assert "The verdict does so in 100% of all cases (nothing)" in worse["false_alarms"]
-
-
-def test_the_failure_that_is_shown_is_the_one_that_others_did_not_have(study):
-    judged = judge_answers(study)
-    for criterion in CRITERIA:
-        worst = worst_answer(judged, criterion)
-        assert worst["criterion"] == criterion and worst["d"] <= 5 and worst["loss"] >= 0
-        assert not PROBLEMS[worst["problem"]].real and worst["k"] > 1
-
-
-def test_the_json_is_plain(study):
-    text = (RESULTS / "trials.json").read_text(encoding="utf-8")
-    assert json.loads(text)["provenance"] == study.provenance
+def test_where_there_is_no_structure_there_is_nothing_to_agree_with(tmp_path):
+    problem = Problem("cloud", "mine", 1, lambda rng: (rng.standard_normal((60, 2)), np.zeros(60)))
+    answers = answer_problem(problem, 1, cache_dir=tmp_path).set_index("criterion")
+    assert answers["ami"].isna().all() and answers.loc["verdict", "k"] is pd.NA
+    assert answers.loc[FORCED, "k"] in K_VALUES and answers.loc["verdict", "levels"] == ""
