@@ -28,8 +28,7 @@ from helpers.core.fingerprints import library_versions, source_digest
 from helpers.criteria.halves import N_HALVINGS
 from helpers.study import N_INIT_REFERENCES, N_REFERENCES
 from helpers.trials.asking import FORCED, K_VALUES, N_INIT, RANDOM_STATES, answer_problem
-from helpers.trials.collections import CHOOSING as CHOOSING_COLLECTIONS
-from helpers.trials.collections import COLLECTIONS, IMAGES
+from helpers.trials.collections import COLLECTIONS, IMAGES, TO_CHOOSE_BY
 from helpers.trials.judging import (
     RESULTS,
     Trials,
@@ -100,7 +99,7 @@ def write_trials(answers: pd.DataFrame, problems: list[Problem], folder: Path = 
         "n_init_references": N_INIT_REFERENCES,
         "n_references": N_REFERENCES,
         "n_halvings": N_HALVINGS,
-        "chosen_on": [*CHOOSING, *CHOOSING_COLLECTIONS],
+        "chosen_on": [*CHOOSING, *TO_CHOOSE_BY],
         "told_apart": [*APART, *(name for name, collection in COLLECTIONS.items() if collection.near_duplicates)],
     }
     provenance = {

@@ -227,9 +227,12 @@ def link_valleys(
 
     Each sample of a half is joined to its nearest neighbours in that half. K-means with k clusters on the *other* half
     draws the borders. Two clusters i and j are adjacent if one centre is the runner-up of at least a quarter of the
-    points of the other. Each link with both ends in them is put on the line of the two centres,
-    t = (x - (c_i + c_j) / 2) . (c_j - c_i) / |c_j - c_i|^2: the border is at t = 0, the centres at -1/2 and 1/2. With
-    N(t) the number of links whose ends lie on different sides of t,
+    points of the other. Each link with both ends in them is put on the line of the two centres, at ::
+
+        t = (x - (c_i + c_j) / 2) . (c_j - c_i) / |c_j - c_i|^2
+
+    so that the border is at t = 0 and the centres are at -1/2 and 1/2. With N(t) the number of links whose ends lie on
+    different sides of t, ::
 
         border = mean of N(-0.05), N(0), N(0.05)
         inside = min(mean of N(-0.3), N(-0.4), N(-0.5); mean of N(0.3), N(0.4), N(0.5))

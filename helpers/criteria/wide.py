@@ -16,8 +16,8 @@ from .references import null_silhouettes
 
 # Hundreds of clusters take most of the time, and each reference and each half takes it anew: so there are few of both,
 # enough to see where structureless data lie and on which side of 0 a valley is.
-N_REFERENCES = 1
-N_HALVINGS = 4
+FEW_REFERENCES = 1
+FEW_HALVINGS = 4
 
 
 def wide_criteria(
@@ -49,8 +49,8 @@ def wide_criteria(
     -------
     DataFrame
         A row for each k: ``inertia``; ``score``; ``null_low`` and ``null_high``, the lowest and the highest score of
-        `N_REFERENCES` structureless data of each kind (see `null_silhouettes`); ``valley``, ``valley_spread`` and
-        ``links``, from `N_HALVINGS` halvings (see `link_valleys`).
+        `FEW_REFERENCES` structureless data of each kind (see `null_silhouettes`); ``valley``, ``valley_spread`` and
+        ``links``, from `FEW_HALVINGS` halvings (see `link_valleys`).
 
     Raises
     ------
@@ -61,9 +61,9 @@ def wide_criteria(
     many = {"random_state": random_state, "cache_dir": cache_dir, "unkeyed": {"n_jobs": -1}}
     sweep = cached(sweep_kmeans, points, ks, n_init=n_init, **many)
     nulls = cached(
-        null_silhouettes, features, ks, n_components=n_components, n_references=N_REFERENCES, n_init=1, **many
+        null_silhouettes, features, ks, n_components=n_components, n_references=FEW_REFERENCES, n_init=1, **many
     )
-    valleys = cached(link_valleys, points, ks, n_halvings=N_HALVINGS, **many)
+    valleys = cached(link_valleys, points, ks, n_halvings=FEW_HALVINGS, **many)
     columns = {
         "inertia": sweep.inertia,
         "score": silhouette_samples(features, sweep.labels).mean(axis=1),

@@ -1,7 +1,7 @@
 """Labelled collections of photographs on which the criteria are tried, and where each comes from.
 
 They are not shipped. `images_folder` names a folder with a folder for each collection, in which each class has a folder
-of its own. `CHOOSING` was written down before any rule was tried on them: it holds those whose valleys had been
+of its own. `TO_CHOOSE_BY` was written down before any rule was tried on them: it holds those whose valleys had been
 described to us before, so that they could not be called unseen. All others are for reporting.
 """
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from ..core.conventions import ParameterError, resolve_path
 
 IMAGES = "TRIALS_IMAGES"  # the environment variable that names the folder
-CHOOSING = ("butterflies", "cifar10-sample", "grocery", "imagenette7")
+TO_CHOOSE_BY = ("butterflies", "cifar10-sample", "grocery", "imagenette7")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Collection:
     @property
     def role(self) -> str:
         """What its problems are for: ``choosing`` a rule, ``reporting`` how good it is, or to be told ``apart``."""
-        return "apart" if self.near_duplicates else "choosing" if self.name in CHOOSING else "reporting"
+        return "apart" if self.near_duplicates else "choosing" if self.name in TO_CHOOSE_BY else "reporting"
 
     def find(self) -> Path:
         """Find its folder below `images_folder`, or below a folder of it.

@@ -25,7 +25,7 @@ from ..images.datasets import load_images
 from ..images.embeddings import embed_images
 from .collections import COLLECTIONS
 
-# Of collections of photographs, `helpers.trials.collections.CHOOSING` says it.
+# Of collections of photographs, `helpers.trials.collections.TO_CHOOSE_BY` says it.
 CHOOSING = (
     "count",
     "overlap",

@@ -26,10 +26,10 @@ def test_columns_are_those_of_their_functions(tmp_path):
     np.testing.assert_array_equal(table["inertia"], sweep.inertia)
     np.testing.assert_allclose(table["score"], silhouette_samples(ISLANDS, sweep.labels).mean(axis=1))
     nulls = null_silhouettes(
-        ISLANDS, KS, n_components=3, n_references=wide.N_REFERENCES, n_init=1, random_state=1
+        ISLANDS, KS, n_components=3, n_references=wide.FEW_REFERENCES, n_init=1, random_state=1
     ).score.reshape(-1, 3)
     np.testing.assert_array_equal(table[["null_low", "null_high"]], np.stack([nulls.min(axis=0), nulls.max(axis=0)]).T)
-    valleys = link_valleys(points, KS, n_halvings=wide.N_HALVINGS, random_state=1).table()
+    valleys = link_valleys(points, KS, n_halvings=wide.FEW_HALVINGS, random_state=1).table()
     np.testing.assert_array_equal(table["valley"], valleys["valley"])
     assert list(table.index) == KS and table.index.name == "n_clusters"
 

@@ -49,7 +49,7 @@ def trials():
 def test_the_file_holds_every_answer_once_and_is_small(trials):
     assert sum(path.stat().st_size for path in RESULTS.glob("trials.*")) < 700_000
     asked = trials.answers.groupby(["problem", "random_state"], sort=False)["criterion"].apply(list)
-    assert all(criteria == ANSWERS for criteria in asked)
+    assert all(sorted(criteria) == sorted(ANSWERS) for criteria in asked)
     seeds = trials.provenance["settings"]["random_states"]
     expected = [(name, seed) for name in trials.problems.index for seed in seeds if not (seed and PROBLEMS[name].needs)]
     assert sorted(asked.index) == sorted(expected)

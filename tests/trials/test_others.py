@@ -6,7 +6,6 @@ import warnings
 
 import diptest
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import anderson, multivariate_normal
 
@@ -24,7 +23,6 @@ from helpers.trials.others import (
     g_means,
     gaussian_mixture_bic,
     hdbscan,
-    prediction_strength_rule,
     spherical_bic,
     x_means,
 )
@@ -40,7 +38,8 @@ def rng():
 
 def answers_to(X, k_values=K_VALUES):
     """Ask all about some points."""
-    return ask_others(X, k_values, cluster_halves(X, k_values, n_halvings=3))
+    halves = cluster_halves(X, k_values, n_halvings=3)
+    return dict(zip(OTHERS, ask_others(X, k_values, halves=halves).k, strict=True))
 
 
 # --- all of them ------------------------------------------------------------------------------------------------------
@@ -88,21 +87,13 @@ def test_chance_comes_from_the_seed_alone(rule, stretch, options):
 
 def test_one_cloud_is_one_cluster_to_those_that_can_say_so():
     answers = answers_to(rng().standard_normal((300, 2)), range(2, 5))
-    can = ("prediction_strength", "gaussian_mixture_bic", "g_means", "x_means", "dip_means")
+    can = ("gaussian_mixture_bic", "g_means", "x_means", "dip_means")
     assert {name: answers[name] for name in can} == dict.fromkeys(can, 1)
     assert min(answers["fang_wang"], answers["consensus_pac"]) >= 2
 
 
 def test_a_cloud_of_many_dimensions_is_noise_to_hdbscan():
     assert hdbscan(rng().standard_normal((500, 50)), 5) is None
-
-
-# --- prediction strength ----------------------------------------------------------------------------------------------
-
-
-def test_prediction_strength_names_the_largest_strong_k():
-    assert prediction_strength_rule(pd.Series({2: 0.95, 3: 0.5, 4: 0.8, 5: 0.79})) == 4
-    assert prediction_strength_rule(pd.Series({2: np.nan, 3: 0.79})) == 1
 
 
 # --- bootstrap --------------------------------------------------------------------------------------------------------

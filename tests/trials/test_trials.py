@@ -8,8 +8,7 @@ import pytest
 
 from helpers.core.conventions import ParameterError
 from helpers.trials.asking import BEST, FORCED, K_VALUES, agreement, answer_problem, study_problem
-from helpers.trials.collections import CHOOSING as CHOOSING_COLLECTIONS
-from helpers.trials.collections import COLLECTIONS, IMAGES
+from helpers.trials.collections import COLLECTIONS, IMAGES, TO_CHOOSE_BY
 from helpers.trials.judging import LABELS
 from helpers.trials.problems import (
     APART,
@@ -50,9 +49,9 @@ def test_a_family_has_one_role_which_was_declared():
 
 def test_no_collection_is_for_choosing_and_for_reporting():
     """Whatever is made of a collection, such as copies of its features without groups, goes where it goes."""
-    assert set(CHOOSING_COLLECTIONS) < set(COLLECTIONS)
+    assert set(TO_CHOOSE_BY) < set(COLLECTIONS)
     for name, collection in COLLECTIONS.items():
-        expected = "choosing" if name in CHOOSING_COLLECTIONS else "reporting"
+        expected = "choosing" if name in TO_CHOOSE_BY else "reporting"
         assert collection.role == ("apart" if collection.near_duplicates else expected)
         of_it = {problem.role for problem in PROBLEMS.values() if problem.needs == name}
         assert of_it <= {collection.role, "apart"} and collection.role in of_it
@@ -134,14 +133,16 @@ def asked(tmp_path_factory):
     return problem, answer_problem(problem, 0, cache_dir=folder).set_index("criterion"), folder
 
 
+@pytest.mark.xdist_group("asked")
 def test_every_criterion_answers_once(asked):
     _, answers, _ = asked
-    assert list(answers.index) == [*LABELS, FORCED, BEST]
+    assert sorted(answers.index) == sorted([*LABELS, FORCED, BEST])
     assert list(answers) == ["problem", "random_state", "k", "ami", "levels"] and answers["k"].dtype == "Int64"
     assert (answers["problem"] == "made up").all() and (answers["random_state"] == 0).all()
     assert answers.loc[["verdict", FORCED, BEST, "valley", "stability", "prediction_strength"], "k"].tolist() == [3] * 6
 
 
+@pytest.mark.xdist_group("asked")
 def test_answers_are_judged_by_the_agreement_of_the_clusterings_at_their_k(asked):
     problem, answers, folder = asked
     X, groups = problem.sample(0)
@@ -153,6 +154,7 @@ def test_answers_are_judged_by_the_agreement_of_the_clusterings_at_their_k(asked
     assert agreement(study, np.where(groups == NOISE, 3, groups))[3] < 1  # when noise counts, it does not agree
 
 
+@pytest.mark.xdist_group("asked")
 def test_the_levels_are_those_of_the_verdict_and_stand_with_it_alone(asked):
     problem, answers, folder = asked
     study = study_problem(problem.sample(0)[0], None, 0, cache_dir=folder)
