@@ -139,7 +139,7 @@ def test_every_criterion_answers_once(asked):
     assert sorted(answers.index) == sorted([*LABELS, FORCED, BEST])
     assert list(answers) == ["problem", "random_state", "k", "ami", "levels"] and answers["k"].dtype == "Int64"
     assert (answers["problem"] == "made up").all() and (answers["random_state"] == 0).all()
-    assert answers.loc[["verdict", FORCED, BEST, "valley", "stability", "prediction_strength"], "k"].tolist() == [3] * 6
+    assert answers.loc[["verdict", FORCED, BEST, "valley", "stability"], "k"].tolist() == [3] * 5
 
 
 @pytest.mark.xdist_group("asked")
