@@ -29,7 +29,8 @@ def check_rule(rule: str | None) -> None:
         re.compile(rule)
     except (re.error, OverflowError, RecursionError) as error:
         raise ParameterError(
-            f"groups = {rule!r} is no regular expression ({error}); allowed are {ALONE!r}, {FOLDER!r}, or one."
+            f"groups = {rule!r} is no regular expression ({error}); allowed are {ALONE!r}, {FOLDER!r} or such an "
+            "expression."
         ) from None
 
 
@@ -79,9 +80,9 @@ def _keys(names: list[str], rule: str) -> list[str]:
     missing = [name for name, key in zip(names, keys) if not key]
     if missing:
         # A slip in the rule would else pass for images by themselves, and the errors would be too small again.
+        way = f"; the expression {_or_alone(rule)} takes these by themselves" if len(missing) < len(names) else ""
         raise ParameterError(
-            f"groups = {rule!r} does not match {len(missing):,} of {len(names):,} names, such as {missing[0]!r}; "
-            f"the expression {_or_alone(rule)} takes these by themselves."
+            f"groups = {rule!r} does not match {len(missing):,} of {len(names):,} names, such as {missing[0]!r}{way}."
         )
     return keys
 

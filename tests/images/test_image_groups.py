@@ -46,7 +46,7 @@ def test_rules_group_images_by_their_names(dataset, rule, groups):
     ("rule", "message"),
     [
         ("film.", "does not match 5 of 8 names, such as 'a/b/3.png'; the expression .*?(film.)|.+ takes these"),
-        ("z*$", "does not match 8 of 8 names, such as 'a/film1_1.png'; the expression"),  # an empty match
+        ("z*$", "does not match 8 of 8 names, such as 'a/film1_1.png'."),  # an empty match
         ("png", "makes 1 group of 8 samples, and errors and halves need at least 4."),
     ],
 )
