@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from .core.conventions import ParameterError, did_you_mean, listed
 from .images import datasets  # noqa: F401, since it registers data sets
 from .images.backbones import LITE0, backbone_forms, find_backbone
+from .images.groups import check_rule
 from .images.registry import dataset_forms, dataset_kinds
 
 _OWN_IMAGES = "folder:PATH"
@@ -55,6 +56,15 @@ class Parameters(BaseModel):
         min_length=1,
         title="folder, for imagenet-sample",
         description=f"folder of {_PICTURES}; null: none, or PyTorch's own folder",
+        json_schema_extra={"along": "dataset"},
+    )
+    groups: str | None = Field(
+        None,
+        min_length=1,
+        title="images that belong together; None: as known",
+        description="which images belong together and are not independent, as those of one burst: `folder`, those of a "
+        "folder, or a regular expression, those in whose names its first group is the same, or the whole match; "
+        "`none`, each is by itself; null takes the groups that the data set comes with, if any",
         json_schema_extra={"along": "dataset"},
     )
     n_images: int | None = Field(
@@ -157,6 +167,11 @@ class Parameters(BaseModel):
     def _check_backbone(self) -> Parameters:
         if not find_backbone(self.backbone).has_weights and self.weights is not None:
             raise ValueError(f"weights = {self.weights!r} has no place: the backbone {self.backbone!r} has no weights.")
+        return self
+
+    @model_validator(mode="after")
+    def _check_groups(self) -> Parameters:
+        check_rule(self.groups)
         return self
 
     @model_validator(mode="after")
@@ -298,7 +313,7 @@ def with_companions(names: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> with_companions(["k_max", "dataset"])
-    ['dataset', 'pictures', 'k_max', 'n_init', 'algorithm', 'scheduler']
+    ['dataset', 'pictures', 'groups', 'k_max', 'n_init', 'algorithm', 'scheduler']
     """
     chosen = set(names)
     for name in sorted(chosen - Parameters.model_fields.keys()):

@@ -18,6 +18,7 @@ from .clustering.silhouette import SilhouetteDetails, silhouette_details, silhou
 from .clustering.sweep import KMeansSweep, sweep_kmeans
 from .core.cache import cached
 from .core.conventions import ParameterError
+from .core.groups import encode_groups
 from .core.scheduling import use_scheduler
 from .criteria.halves import Halves, LinkValleys, Stability, cluster_halves, link_valleys, stability
 from .criteria.references import (
@@ -85,6 +86,7 @@ class Study:
         X: np.ndarray,
         k_values: Sequence[int] = range(2, 17),
         *,
+        groups: np.ndarray | None = None,
         random_state: int = 0,
         cache_dir: str | Path = "_build/cache",
         **parameters: Any,
@@ -97,6 +99,9 @@ class Study:
             Finite numbers, a row for each sample.
         k_values : sequence of int
             Consecutive numbers of clusters.
+        groups : array-like, shape (n,), optional
+            Samples that belong together, such as pictures of one object, and are not independent: errors take them
+            together, and no halving divides them.
         random_state : int
         cache_dir : path
         **parameters
@@ -105,8 +110,8 @@ class Study:
         Raises
         ------
         ParameterError
-            If k_values are not consecutive, X has too few rows for them, or a parameter is not allowed or has no place
-            here, as those of images have.
+            If k_values are not consecutive, X has too few rows for them, groups are not one for each row or fewer than
+            four, or a parameter is not allowed or has no place here, as those of images have.
 
         Examples
         --------
@@ -136,6 +141,7 @@ class Study:
         )
         study.embeddings = Embeddings(features, np.arange(len(features)), [])
         study.labels = None
+        study.groups = encode_groups(groups, len(features))
         return study
 
     # --- images and points ---
@@ -147,7 +153,11 @@ class Study:
             raise ParameterError("A study of features has no images; open one of images with Study(Parameters(...)).")
         params = self.params
         images = load_images(
-            params.dataset, n_images=params.n_images, random_state=params.random_state, pictures=params.pictures
+            params.dataset,
+            n_images=params.n_images,
+            random_state=params.random_state,
+            pictures=params.pictures,
+            groups=params.groups,
         )
         images.comes_with(params.backbone, params.weights, params.precision)
         return images
@@ -172,6 +182,16 @@ class Study:
         """The class of each row, shape (n,), where it is known; no step of the clustering sees it."""
         labels = self.images.labels
         return None if labels is None else labels[self.embeddings.kept]
+
+    @cached_property
+    def groups(self) -> np.ndarray | None:
+        """The number of the group of each row, int64, shape (n,); None where each image is by itself.
+
+        They are no labels: they say how the images were taken, and errors and halves take those of one group together.
+        """
+        groups, kept = self.images.groups, self.embeddings.kept
+        readable = f"groups = {self.params.groups!r}, among the images that can be read,"
+        return None if groups is None else encode_groups(groups[kept], len(kept), source=readable)
 
     @cached_property
     def features(self) -> np.ndarray:
@@ -227,7 +247,7 @@ class Study:
     @cached_property
     def table(self) -> pd.DataFrame:
         """Score, mean over clusters, shares and errors, a row for each k; see `silhouette_table`."""
-        return silhouette_table(self.silhouettes, self.sweep.labels)
+        return silhouette_table(self.silhouettes, self.sweep.labels, self.groups)
 
     def open_image(self, i: int) -> Image.Image:
         """Open the image of row `i`; see `ImageSet.open`."""
@@ -271,7 +291,9 @@ class Study:
     @cached_property
     def halves(self) -> Halves:
         """Random halves of the rows, and the clusterings of each."""
-        return self._cached(cluster_halves, self.points, self.params.k_values, **self._seed, **_MANY_AT_ONCE)
+        return self._cached(
+            cluster_halves, self.points, self.params.k_values, groups=self.groups, **self._seed, **_MANY_AT_ONCE
+        )
 
     @cached_property
     def valleys(self) -> LinkValleys:
@@ -301,6 +323,7 @@ class Study:
             self.sweep,
             self.table,
             samples=self.silhouettes,
+            groups=self.groups,
             nulls=self.nulls,
             ceiling=self.ceiling,
             valleys=self.valleys,
@@ -323,7 +346,7 @@ class Study:
 
     def _of_halves(self, function: Any) -> Any:
         given = {"unkeyed": {"halves": self.halves, "n_jobs": -1}}  # halves follow from the other arguments
-        return self._cached(function, self.points, self.params.k_values, **self._seed, **given)
+        return self._cached(function, self.points, self.params.k_values, groups=self.groups, **self._seed, **given)
 
     def _cached(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         return cached(function, *args, cache_dir=self.params.cache_dir, **kwargs)

@@ -58,6 +58,13 @@ def assert_one_sentence(error):
         ({"precision": "float16"}, "precision takes 'float32' or 'bfloat16'"),
         ({"normalize": "Unit"}, "normalize takes 'none' or 'unit' or 'standard'"),
         ({"metric": "manhattan"}, "metric takes 'euclidean' or 'cosine'"),
+        ({"groups": ""}, "groups = '' is not allowed: groups takes a text, or null"),
+        (
+            {"groups": "(film"},
+            "groups = '(film' is no regular expression (missing ), unterminated subpattern at position",
+        ),
+        ({"groups": "a{99999999999}"}, "is no regular expression (the repetition number is too large)"),
+        ({"groups": True}, "groups = True is not allowed"),
         ({"cache_dir": ""}, "cache_dir = '' is not allowed"),
         ({"dataset": None}, "dataset = None is not allowed: dataset takes a text"),
         ({"chosen_k": 5}, "chosen_k = 5 is not allowed: chosen_k takes a list of whole numbers, or null"),
@@ -83,6 +90,8 @@ def test_refusal_names_the_parameter_and_what_is_allowed(values, says):
         {"random_state": 2**32 - 1},
         {"n_images": 3},
         {"n_components": None},
+        {"groups": "none"},
+        {"groups": r"^(.*)_\d+\."},
         {"chosen_k": [2, 16]},
     ],
     ids=str,
@@ -159,7 +168,7 @@ def test_a_companion_goes_along_with_a_parameter_that_stands_for_itself():
     companions = {name: [other for other in with_companions([name]) if other != name] for name in NAMES}
     for others in companions.values():
         assert all(not companions[other] for other in others)
-    assert sum(map(len, companions.values())) == 8
+    assert sum(map(len, companions.values())) == 9
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -293,6 +302,7 @@ def from_options(options):
         {"dataset": 'folder:/my pics/d\'or "x" $HOME *'},
         {"dataset": "folder:/tmp/Äpfel\n"},
         {"dataset": "None"},
+        {"groups": r"^(.*)_\d+\.'$|.+"},
         {"cache_dir": "~/1e3"},
         {"precision": "bfloat16", "normalize": "standard", "metric": "cosine", "random_state": 2**32 - 1},
     ],

@@ -8,6 +8,7 @@ from functools import wraps
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from helpers import study as module
 from helpers.core.conventions import ParameterError
@@ -118,6 +119,17 @@ def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_valu
         (X, {"k_min": 3}, "k_min has no place"),
         (X, {"normalise": "unit"}, "normalise has no place"),
         (X, {"normalize": "both"}, "normalize = 'both' is not allowed"),
+        (
+            X,
+            {"groups": np.arange(59) // 3},
+            "groups has 59 entries, and must have one entry for each of the 60 samples",
+        ),
+        (
+            X,
+            {"groups": np.arange(60) // 20},
+            "groups makes 3 groups of 60 samples, and errors and halves need at least 4",
+        ),
+        (X, {"groups": "folder"}, r"groups has the shape \(\), and must have"),
         (X[0], {}, "X cannot be studied: Expected 2D array"),
         (np.where(X > 9, np.nan, X), {}, "X cannot be studied: .*NaN"),
         ([["a", "b"]], {}, "X cannot be studied"),
@@ -126,6 +138,36 @@ def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_valu
 def test_what_is_not_possible_is_refused_in_one_sentence(rows, options, message, tmp_path):
     with pytest.raises(ParameterError, match=message):
         Study.of_features(rows, **{"k_values": range(2, 5), **options}, cache_dir=tmp_path)
+
+
+def test_groups_reach_errors_and_halves_and_nothing_else(tmp_path):
+    groups = np.array(["a", "b", "c", "d", "e", "f"])[np.arange(60) // 10]
+    options = {"normalize": "none", "n_components": None, "cache_dir": tmp_path}
+    alone, together = (Study.of_features(X, range(2, 5), groups=each, **options) for each in (None, groups))
+    assert alone.groups is None and together.groups.tolist() == sorted(together.groups) and together.groups.max() == 5
+    assert (alone.sweep.labels == together.sweep.labels).all()
+    errors = ["standard_error", "macro_error"]
+    assert alone.table.drop(columns=errors).equals(together.table.drop(columns=errors))
+    for column in (*errors, "paired_error", "paired_macro_error"):
+        assert not alone.criteria[column].equals(together.criteria[column])
+    for half, rows in enumerate(together.halves.rows):
+        assert not set(groups[rows]) & set(groups[together.halves.rows[together.halves.other(half)]])
+    assert not np.array_equal(alone.valleys.inside, together.valleys.inside)
+    assert not np.array_equal(alone.stability.ari, together.stability.ari)
+
+
+def test_groups_of_images_that_can_be_read(tmp_path):
+    for name in ("a/1", "a/2", "b/3", "c/4", "d/5", "d/6"):
+        path = tmp_path / "photos" / f"{name}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(len(name)).integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(path)
+    (tmp_path / "photos" / "a" / "1.png").write_bytes(b"")
+    params = {"dataset": f"folder:{tmp_path / 'photos'}", "backbone": "pixels", "cache_dir": str(tmp_path / "cache")}
+    assert Study(Parameters(**params)).groups is None
+    assert Study(Parameters(**params, groups="folder")).groups.tolist() == [0, 1, 2, 3, 3]
+    (tmp_path / "photos" / "b" / "3.png").write_bytes(b"")
+    with pytest.raises(ParameterError, match="images that can be read, makes 3 groups of 4 samples"):
+        _ = Study(Parameters(**params, groups="folder")).groups
 
 
 def test_a_k_that_was_not_tried_is_named(digits):

@@ -16,7 +16,9 @@ import scipy.sparse
 from scipy.spatial.distance import cdist
 from sklearn.utils import check_array
 
+from ..core.groups import encode_groups
 from .distances import Clustering, cluster_distance_sums, encode
+from .errors import standard_error
 
 
 @dataclass(frozen=True)
@@ -255,7 +257,7 @@ def centroid_silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray
     return _compare(own, distances, clustering, clustering.codes).silhouette
 
 
-def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+def silhouette_table(samples: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> pd.DataFrame:
     """Summarise silhouettes in a table with a row for each labeling.
 
     Parameters
@@ -264,15 +266,23 @@ def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
         Silhouettes, as from `silhouette_samples`.
     labels : ndarray, shape (m, n)
         The labelings that they belong to.
+    groups : array-like, shape (n,), optional
+        Samples that belong together, such as pictures of one object, and are not independent.
 
     Returns
     -------
     DataFrame
         Indexed by ``n_clusters``. ``score`` is the mean over samples (micro), ``macro`` the mean over clusters of
         their means; ``median``; ``standard_error`` and ``macro_error``, the standard errors of score and macro if the
-        silhouettes were independent (they share distances, and the true error can be nearly twice as large); the
-        shares ``positive``, ``zero`` and ``negative``; ``mean_positive`` and ``mean_negative`` (0 where there is
-        none); ``worst_cluster`` and its mean, ``worst_mean``.
+        silhouettes of different samples, or groups of samples, were independent (they share distances, and the true
+        error can be nearly twice as large), see `helpers.clustering.errors.standard_error`; the shares ``positive``,
+        ``zero`` and ``negative``; ``mean_positive`` and ``mean_negative`` (0 where there is none); ``worst_cluster``
+        and its mean, ``worst_mean``. ``macro_error`` is missing where each cluster has samples of one group only.
+
+    Raises
+    ------
+    ValueError
+        If the shapes disagree, or groups are refused by `helpers.core.groups.encode_groups`.
 
     Examples
     --------
@@ -284,7 +294,9 @@ def silhouette_table(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     macro       0.889  0.294
     positive    1.000  0.500
     """
-    rows = [_summary(*row) for row in zip(np.atleast_2d(samples), np.atleast_2d(labels), strict=True)]
+    samples = np.atleast_2d(samples)
+    groups = encode_groups(groups, samples.shape[1])
+    rows = [_summary(*row, groups) for row in zip(samples, np.atleast_2d(labels), strict=True)]
     return pd.DataFrame(rows).set_index("n_clusters")
 
 
@@ -337,30 +349,45 @@ def typical_and_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, 
     return np.concatenate([ordered[-1:], ordered[:-1][:n_worst]])
 
 
-def _summary(samples: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+def _summary(samples: np.ndarray, labels: np.ndarray, groups: np.ndarray | None) -> dict[str, float]:
     clustering = encode(labels)
-    clusters, codes, sizes = clustering.clusters, clustering.codes, clustering.sizes
-    means = np.bincount(codes, samples) / sizes
-    squares = np.bincount(codes, (samples - means[codes]) ** 2)
-    # A cluster of one has no spread of its own; it is given the pooled one of all clusters.
-    pooled = squares.sum() / max(len(samples) - len(clusters), 1)
-    variances = np.where(sizes > 1, squares / np.maximum(sizes - 1, 1), pooled)
+    means = np.bincount(clustering.codes, samples) / clustering.sizes
     positive, negative = samples > 0, samples < 0
     return {
-        "n_clusters": len(clusters),
+        "n_clusters": len(means),
         "score": samples.mean(),
         "macro": means.mean(),
         "median": np.median(samples),
-        "standard_error": samples.std(ddof=1) / np.sqrt(len(samples)),
-        "macro_error": np.sqrt((variances / sizes).sum()) / len(clusters),
+        "standard_error": standard_error((samples - samples.mean()) / len(samples), groups),
+        "macro_error": _macro_error(samples - means[clustering.codes], clustering, groups),
         "positive": positive.mean(),
         "zero": (samples == 0).mean(),
         "negative": negative.mean(),
         "mean_positive": samples[positive].mean() if positive.any() else 0.0,
         "mean_negative": samples[negative].mean() if negative.any() else 0.0,
-        "worst_cluster": clusters[means.argmin()],
+        "worst_cluster": clustering.clusters[means.argmin()],
         "worst_mean": means.min(),
     }
+
+
+def _macro_error(deviations: np.ndarray, clustering: Clustering, groups: np.ndarray | None) -> float:
+    """Calculate the error of the mean over clusters of their means, from deviations from the means of the clusters.
+
+    As in `standard_error`, but with the factor G / (G - 1) of each cluster, for the G groups that have samples in it.
+    """
+    n, k = len(deviations), len(clustering.sizes)
+    groups = np.arange(n) if groups is None else groups
+    # A cell is what a group has in a cluster.
+    cells, cell_of = np.unique(groups * k + clustering.codes, return_inverse=True)
+    group, cluster = np.divmod(cells, k)
+    sums, n_groups = np.bincount(cell_of, deviations), np.bincount(cluster)
+    factors = np.sqrt(n_groups / np.maximum(n_groups - 1, 1)) / clustering.sizes
+    variance = (np.bincount(group, sums * factors[cluster]) ** 2).sum()
+    if (n_groups == 1).any():
+        # A cluster of one group has no spread of its own; it is given the pooled one of all clusters, if there is one.
+        squares = (sums / np.bincount(cell_of)) ** 2
+        variance += (n_groups == 1).sum() * (squares.sum() / (len(cells) - k) if len(cells) > k else np.nan)
+    return float(np.sqrt(variance) / k)
 
 
 def _details(X: np.ndarray, labels: np.ndarray, metric: str | Callable, kwds: dict) -> Iterator[SilhouetteDetails]:

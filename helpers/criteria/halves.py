@@ -30,6 +30,8 @@ BORDER = (-0.05, 0.0, 0.05)
 INSIDE = (0.3, 0.4, 0.5)
 # Two clusters are adjacent if the centre of one is the runner-up of this share of the points of the other.
 ADJACENT = 0.25
+# Points whose neighbours in other groups are sought at once.
+ROWS_AT_ONCE = 1000
 # Fewer links than this inside all clusters together say nothing.
 FEWEST_LINKS = 5
 
@@ -45,15 +47,22 @@ class Halves:
         The samples of each half; halves 0 and 1 are those of the first halving, 2 and 3 of the second, and so on.
     centers : list of ndarray of float64, shape (sum of k_values, p)
         For each half the centres for all k, one k after the other; not a number for a k that a half is too small for.
+    groups : ndarray of int64, shape (n,), or None
+        The number of the group of each sample of all, if samples belong together.
     """
 
     k_values: np.ndarray
     rows: list[np.ndarray]
     centers: list[np.ndarray]
+    groups: np.ndarray | None = None
 
     def centers_for(self, half: int) -> list[np.ndarray]:
         """Split the centres of a half by k, a list of m arrays of shape (k, p)."""
         return np.split(self.centers[half], np.cumsum(self.k_values)[:-1])
+
+    def groups_of(self, half: int) -> np.ndarray | None:
+        """Take the groups of the samples of a half, if samples belong together."""
+        return None if self.groups is None else self.groups[self.rows[half]]
 
     def other(self, half: int) -> int:
         """Number the other half of the same halving."""
@@ -175,7 +184,8 @@ def cluster_halves(
     rows = [half for _ in range(n_halvings) for half in _halve(len(X), groups, rng)]
     tasks = [(half, ks, n_init, random_state) for half in rows]
     runs = run_tasks(_centers, tasks, shared=(X,), n_jobs=n_jobs, desc="halves", unit="half")
-    return Halves(np.array(ks, dtype=np.int64), rows, list(runs))
+    codes = None if groups is None else np.unique(groups, return_inverse=True)[1]
+    return Halves(np.array(ks, dtype=np.int64), rows, list(runs), codes)
 
 
 def _halve(n: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -248,6 +258,10 @@ def link_valleys(
     that has fewer samples in a half than each of them has links is joined to others, so one of 20 samples and fewer is
     not seen.
 
+    Where samples belong together, a sample is joined to its nearest neighbours of *other* groups. The pictures of one
+    burst are each other's nearest neighbours, and would make an island of any cluster that holds whole bursts. What
+    groups there are must tell what clusters there are, then: one of fewer than eight or so may not be seen.
+
     Its relatives measure density at a border, too: the saddle between density peaks (Rodriguez and Laio 2014, Science
     344, 1492-1496), the density separation of DBCV (Moulavi et al. 2014, SIAM Data Mining, 839-847), the projection on
     the line of two centres of G-means (Hamerly and Elkan 2003, NIPS 16) and of dip-means (Kalogeratos and Likas 2012,
@@ -262,7 +276,7 @@ def link_valleys(
     k_values : sequence of int, length m
         Numbers of clusters from 2 on.
     n_neighbors : int
-        Links from each sample; fewer where a half has fewer.
+        Links from each sample; fewer where a half has fewer samples of other groups.
     groups, n_halvings, random_state, n_jobs
         As for `cluster_halves`. Of more than 20,000 samples each halving draws 20,000.
     halves : Halves, optional
@@ -309,19 +323,36 @@ def _count_links(X: np.ndarray, mean: np.ndarray, halves: Halves, n_neighbors: i
         Border and inside, for each k.
     """
     points = X[halves.rows[half]] - mean  # since an offset would cost distances their digits
-    links = _links(points, n_neighbors)
+    links = _links(points, n_neighbors, halves.groups_of(half))
     drawn = halves.centers_for(halves.other(half))
     return np.array([_border_and_inside(points, links, centers - mean) for centers in drawn]).T
 
 
-def _links(points: np.ndarray, n_neighbors: int) -> np.ndarray:
+def _links(points: np.ndarray, n_neighbors: int, groups: np.ndarray | None = None) -> np.ndarray:
     """Join each point to its nearest neighbours; give each link once, as the rows (2,) of its ends."""
-    n_neighbors = min(n_neighbors, len(points) - 1)
-    if n_neighbors < 1:
+    if len(points) < 2:
         return np.empty((0, 2), dtype=np.int64)
+    if groups is not None:
+        return _links_between(points, n_neighbors, groups)
+    n_neighbors = min(n_neighbors, len(points) - 1)
     nearest = NearestNeighbors(n_neighbors=n_neighbors).fit(points).kneighbors(return_distance=False)
     ends = np.column_stack([np.repeat(np.arange(len(points)), n_neighbors), nearest.ravel()])
     return np.unique(np.sort(ends, axis=1), axis=0)
+
+
+def _links_between(points: np.ndarray, n_neighbors: int, groups: np.ndarray) -> np.ndarray:
+    """Join each point to its nearest neighbours in other groups, as `_links` does."""
+    sizes = np.bincount(groups)[groups]
+    found = NearestNeighbors().fit(points)
+    ends = []
+    # A few points at a time, small groups first: for a large group many neighbours are asked for, and memory is finite.
+    for rows in np.array_split(np.argsort(sizes, kind="stable"), -(-len(points) // ROWS_AT_ONCE)):
+        n_asked = min(n_neighbors + sizes[rows].max(), len(points))  # the point itself and its group drop out
+        nearest = found.kneighbors(points[rows], n_asked, return_distance=False)
+        other = groups[nearest] != groups[rows, np.newaxis]
+        row, column = np.nonzero(other & (other.cumsum(axis=1) <= n_neighbors))
+        ends.append(np.column_stack([rows[row], nearest[row, column]]))
+    return np.unique(np.sort(np.concatenate(ends), axis=1), axis=0)
 
 
 def _border_and_inside(points: np.ndarray, links: np.ndarray, centers: np.ndarray) -> tuple[float, float]:

@@ -21,7 +21,9 @@ from sklearn.metrics import (
 )
 
 from ..clustering.distances import Clustering, encode
+from ..clustering.errors import standard_error
 from ..clustering.sweep import KMeansSweep
+from ..core.groups import encode_groups
 from .curves import find_elbow
 from .halves import LinkValleys, Stability
 from .references import GapStatistic, NullSilhouettes, SilhouetteCeiling, gap_choice
@@ -153,6 +155,7 @@ def compare_criteria(
     table: pd.DataFrame,
     *,
     samples: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
     nulls: NullSilhouettes | None = None,
     ceiling: SilhouetteCeiling | None = None,
     valleys: LinkValleys | None = None,
@@ -169,6 +172,8 @@ def compare_criteria(
         From `silhouette_table`, for the labels of the sweep.
     samples : ndarray, shape (m, n), optional
         The silhouettes behind `table`, for the errors of `paired_errors`.
+    groups : ndarray, shape (n,), optional
+        Samples that belong together, for the same errors.
     nulls, ceiling, valleys, stable, gap, indices : optional
         Results of `null_silhouettes`, `silhouette_ceiling`, `link_valleys`, `stability`, `gap_statistic` and
         `validity_indices`.
@@ -187,7 +192,7 @@ def compare_criteria(
     joined = table.copy()
     joined.insert(0, "inertia", pd.Series(sweep.inertia, index=sweep.k_values).reindex(table.index))
     if samples is not None:
-        joined = joined.join(paired_errors(samples, sweep.labels))
+        joined = joined.join(paired_errors(samples, sweep.labels, groups))
     if nulls is not None:
         joined = joined.join(_strictest(nulls))
     if ceiling is not None:
@@ -206,31 +211,40 @@ def _strictest(nulls: NullSilhouettes) -> pd.DataFrame:
     return columns.groupby(level="n_clusters").max()
 
 
-def paired_errors(samples: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+def paired_errors(samples: np.ndarray, labels: np.ndarray, groups: np.ndarray | None = None) -> pd.DataFrame:
     """Compute the standard errors of the differences between the best k and each k, by score and by macro.
 
     All k are scored on the same samples, and a sample that is hard to place is hard to place at each k. So the error of
     a difference is computed from the differences of the samples, and is not that of two independent means. A macro mean
     is a sum of ratios and not a mean over samples, so it is linearised first (Cochran 1977, Sampling Techniques,
-    section 6.4). As in `silhouette_table`, silhouettes are taken as independent although they share distances.
+    section 6.4); see `helpers.clustering.errors.standard_error`. As in `silhouette_table`, silhouettes are taken as
+    independent although they share distances; those of samples of one group are not.
 
     Parameters
     ----------
     samples : ndarray, shape (m, n)
         As from `silhouette_samples`.
     labels : ndarray, shape (m, n)
+    groups : array-like, shape (n,), optional
+        Samples that belong together, such as pictures of one object.
 
     Returns
     -------
     DataFrame
         Indexed by ``n_clusters``: ``paired_error`` and ``paired_macro_error``, 0 at the k that is best by each.
+
+    Raises
+    ------
+    ParameterError
+        If groups are refused by `helpers.core.groups.encode_groups`.
     """
+    groups = encode_groups(groups, samples.shape[1])
     clusterings = [encode(row) for row in labels]
     score_parts = samples - samples.mean(axis=1, keepdims=True)
     macro, macro_parts = zip(*map(_macro_parts, samples, clusterings))
     errors = {
-        "paired_error": _spread_from(score_parts / samples.shape[1], samples.mean(axis=1).argmax()),
-        "paired_macro_error": _spread_from(np.stack(macro_parts), int(np.argmax(macro))),
+        "paired_error": _spread_from(score_parts / samples.shape[1], samples.mean(axis=1).argmax(), groups),
+        "paired_macro_error": _spread_from(np.stack(macro_parts), int(np.argmax(macro)), groups),
     }
     return pd.DataFrame(errors, index=_counts(labels))
 
@@ -242,9 +256,8 @@ def _macro_parts(samples: np.ndarray, clustering: Clustering) -> tuple[float, np
     return float(means.mean()), (samples - means[codes]) / (sizes[codes] * len(sizes))
 
 
-def _spread_from(parts: np.ndarray, best: int) -> np.ndarray:
-    n = parts.shape[1]
-    return np.sqrt(((parts - parts[best]) ** 2).sum(axis=1) * n / (n - 1))
+def _spread_from(parts: np.ndarray, best: int, groups: np.ndarray | None) -> np.ndarray:
+    return standard_error(parts - parts[best], groups)
 
 
 def validity_indices(X: np.ndarray, labels: np.ndarray) -> pd.DataFrame:

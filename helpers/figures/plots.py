@@ -308,6 +308,7 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
         for centre in (-0.5, 0.5):
             ax.axvline(centre, color=_GREY, linewidth=1, linestyle=":")
     below.set_xticks([-0.5, 0, 0.5], ["centre", "border", "centre"])
+    return figure
 
 
 def plot_wide(table: pd.DataFrame) -> Figure:

@@ -70,6 +70,11 @@ class ImageSet:
         Whom to credit, in one line; empty for one's own images.
     takes_pictures : bool
         Whether `load_images` can be told a folder of pictures of this data set.
+    groups : ndarray of int64, shape (n,), or None
+        The number of the group of each image, where images belong together and are not independent; None where each is
+        by itself.
+    group : str
+        What a group is called.
     """
 
     names: list[str]
@@ -83,6 +88,8 @@ class ImageSet:
     dataset: str = ""
     credit: str = ""
     takes_pictures: bool = False
+    groups: np.ndarray | None = None
+    group: str = "group"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -148,6 +155,7 @@ class ImageSet:
             items=[self.items[i] for i in rows],
             details={name: values[rows] for name, values in self.details.items()},
             features=None if self.features is None else self.features[rows],
+            groups=None if self.groups is None else self.groups[rows],
         )
 
 

@@ -19,15 +19,25 @@ from ..core.fingerprints import digest
 from . import torchvision_sets  # noqa: F401, since it registers data sets
 from .collection import FetchError, ImageSet, draw_tile, read_file, read_pixels
 from .files import IMAGE_ENDINGS, file_digests, find_addresses, find_images, walk
+from .groups import group_images
 from .registry import dataset_forms, find_dataset, register_dataset
 
 # The network, its weights and the arithmetic of the shipped features: the defaults.
 FEATURES_FROM = ("efficientnet-lite0", None, "float32")
 _N_SYNTHETIC = 1000
+# 44 modules of mostly 60 cells; the data set keeps their order and does not say where one ends. The kind of module
+# changes at multiples of 60 at first, and later also elsewhere, so some blocks hold cells of two modules. Blocks do not
+# begin anew there, since the kind is a label.
+_CELLS_OF_A_BLOCK = 60
 
 
 def load_images(
-    dataset: str, *, n_images: int | None = None, random_state: int = 0, pictures: str | None = None
+    dataset: str,
+    *,
+    n_images: int | None = None,
+    random_state: int = 0,
+    pictures: str | None = None,
+    groups: str | None = None,
 ) -> ImageSet:
     """Open a collection of images.
 
@@ -43,6 +53,10 @@ def load_images(
         Seed of the sample, and of what is synthetic.
     pictures : str, optional
         Folder of the photographs of ``imagenet-sample``, or of what torchvision downloads.
+    groups : str, optional
+        Which images belong together: ``none``, ``folder`` or a regular expression, see `group_images`; by default the
+        groups that the collection comes with. Those of ``solar-cells`` are blocks of 60 consecutive cells, about as
+        many as a module has, until a source for the modules is found.
 
     Returns
     -------
@@ -53,7 +67,8 @@ def load_images(
     Raises
     ------
     ParameterError
-        If there is no such collection, it is not here, it is empty, or it has fewer images than asked for.
+        If there is no such collection, it is not here, it is empty, or it has fewer images than asked for; or as
+        `group_images`.
 
     Examples
     --------
@@ -70,7 +85,7 @@ def load_images(
         raise ParameterError(f"pictures = {pictures!r} is for {places}, not {dataset!r}.")
     images = kind.load(argument=dataset.partition(":")[2], pictures=pictures, random_state=random_state)
     images = replace(images, dataset=dataset, credit=kind.credit, takes_pictures=bool(kind.pictures))
-    return images if n_images is None else _sample(images, n_images, random_state)
+    return group_images(images if n_images is None else _sample(images, n_images, random_state), groups)
 
 
 def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
@@ -117,7 +132,8 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
 @register_dataset(
     "solar-cells",
     credit="Solar cells: the ELPV dataset, Deitsch et al., Solar Energy 185 (2019), Buerhop-Lutz et al., EU PVSEC "
-    "(2018); CC BY-NC-SA 4.0; https://github.com/zae-bayern/elpv-dataset",
+    "(2018); CC BY-NC-SA 4.0; https://github.com/zae-bayern/elpv-dataset; it does not say which cells are of one "
+    "module, so blocks of 60 consecutive cells are its groups until a source for the modules is found",
 )
 def _solar_cells(**_: object) -> ImageSet:
     # The package's own loader decodes all images at once; its files are read one by one here.
@@ -132,6 +148,8 @@ def _solar_cells(**_: object) -> ImageSet:
         paths,
         read_file,
         {"defect probability": np.array([float(row[1]) for row in rows])},
+        groups=np.arange(len(rows)) // _CELLS_OF_A_BLOCK,
+        group=f"block of {_CELLS_OF_A_BLOCK} consecutive cells (about a module)",
     )
 
 

@@ -27,6 +27,10 @@ NULLS = (
 )
 GAP = pd.DataFrame({"gap": [0.1, 0.5, 0.4], "s": 0.05}, index=pd.Index([1, 2, 3], name="n_clusters"))
 
+DISTANCES = pd.DataFrame({"a": [0.9, 0.8, 0.7, 0.6], "b": [1.4, 1.2, 1.0, 0.8]}, index=TABLE.index)
+VALLEYS = pd.DataFrame({"valley": [0.2, 0.6, 0.3, -0.4], "valley_spread": 0.1}, index=TABLE.index)
+INTERVALS = pd.DataFrame({"mean": [0.3, 0.1], "low": [0.2, 0.0], "high": [0.5, 0.2]}, index=["score", "verdict"])
+
 AXES = {
     "distribution": lambda ax: plots.plot_distribution(RNG.normal(5, 1, 50), "norm", ax),
     "explained variance": lambda ax: plots.plot_explained_variance(np.array([0.6, 0.3, 0.1]), 2, ax),
@@ -43,6 +47,10 @@ AXES = {
     "gap": lambda ax: plots.plot_gap(GAP, 2, ax),
     "gap without k": lambda ax: plots.plot_gap(GAP, None, ax),
     "score against share": lambda ax: plots.plot_score_against_share(TABLE, ax),
+    "distances": lambda ax: plots.plot_distances(DISTANCES, ax),
+    "valleys": lambda ax: plots.plot_valleys(VALLEYS, 0.25, 3, ax),
+    "valleys, none named": lambda ax: plots.plot_valleys(VALLEYS, 0.25, None, ax),
+    "intervals": lambda ax: plots.plot_intervals(INTERVALS, "loss", ax),
 }
 
 
@@ -144,6 +152,27 @@ def test_names_from_files_are_not_read_as_mathematics():
     ax.figure.canvas.draw()
 
 
+def test_valleys_mark_the_k_that_count_and_the_one_that_is_named():
+    labels = [text.get_text() for text in plots.plot_valleys(VALLEYS, 0.25, 3).get_legend().get_texts()]
+    assert labels == ["spread", "valley", "counts: 0.25 or more", "named: k = 3"]
+    _, counting, named, *_ = plots.plot_valleys(VALLEYS, 0.25, 3).lines
+    assert list(counting.get_xdata()) == [3, 4] and list(named.get_xdata()) == [3]
+
+
+def test_intervals_stand_in_the_order_of_their_means():
+    ax = plots.plot_intervals(INTERVALS, "loss")
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["verdict", "score"]
+
+
+def test_a_border_is_drawn_with_the_links_that_cross_it():
+    t, aside = np.array([[-0.6, -0.4], [-0.1, 0.2], [0.4, 0.7]]), np.zeros((3, 2))
+    figure = plots.plot_border(t, aside, np.array([-0.5, 0, 0.5]), np.array([1, 1, 1]), "clusters 1 and 2")
+    above, below = figure.axes
+    crossing = [line for line in above.lines if line.get_color() == plots.LOSS and len(np.unique(line.get_xdata())) == 2]
+    assert [list(line.get_xdata()) for line in crossing] == [[-0.1, 0.2]]
+    assert above.get_title() == "clusters 1 and 2" and list(below.lines[0].get_ydata()) == [1, 1, 1]
+
+
 def test_every_figure_is_tried_here():
     """Each plot_ function is named in this module."""
     from pathlib import Path
@@ -195,7 +224,7 @@ def test_inertia_is_drawn_as_it_is():
 
 def test_every_axis_of_values_is_labelled():
     for name, draw in AXES.items():
-        assert name == "knife" or draw(None).get_ylabel(), name
+        assert name in ("knife", "intervals") or draw(None).get_ylabel(), name
 
 
 def test_timings_draws_every_way_on_logarithmic_axes():
