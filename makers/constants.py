@@ -27,7 +27,7 @@ from helpers.trials.problems import PROBLEMS, gaussian_groups, ring
 
 from .trials import CACHE, available, take_images
 
-N_NEIGHBORS, DEEP, NEARLY = (5, 10, 20), (0.2, 0.25, 1 / 3), (0.8, 0.85, 0.9)
+N_NEIGHBORS, DEEP, NEARLY = (5, 10, 20), (0.2, 0.25, 1 / 3), (0.75, 0.8, 0.85, 0.9)
 SIZES = (100, 300, 1_000, 5_000, 20_000)
 # What is drawn in growing numbers, and the true k.
 GROWING = {

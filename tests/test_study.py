@@ -59,9 +59,9 @@ def test_the_verdict_never_sees_labels(digits, monkeypatch):
 def test_valleys_and_stability_are_of_the_halves_that_are_kept(tmp_path):
     study = Study.of_features(X, range(2, 5), normalize="none", n_components=2, cache_dir=tmp_path)
     valleys, stable = (function(study.points, range(2, 5)) for function in (link_valleys, stability))
-    np.testing.assert_array_equal(study.valleys.border, valleys.border)
+    np.testing.assert_array_equal(study.valleys.valley, valleys.valley)
     np.testing.assert_array_equal(study.stability.ari, stable.ari)
-    assert len(study.halves.rows) == 2 * len(study.valleys.border)
+    assert len(study.halves.rows) == 2 * len(study.valleys.valley)
     assert study.criteria["valley"].dropna().tolist() == valleys.table()["valley"].tolist()
 
 
@@ -152,7 +152,7 @@ def test_groups_reach_errors_and_halves_and_nothing_else(tmp_path):
         assert not alone.criteria[column].equals(together.criteria[column])
     for half, rows in enumerate(together.halves.rows):
         assert not set(groups[rows]) & set(groups[together.halves.rows[together.halves.other(half)]])
-    assert not np.array_equal(alone.valleys.inside, together.valleys.inside)
+    assert not np.array_equal(alone.valleys.links, together.valleys.links)
     assert not np.array_equal(alone.stability.ari, together.stability.ari)
 
 

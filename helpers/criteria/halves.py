@@ -34,6 +34,8 @@ ADJACENT = 0.25
 ROWS_AT_ONCE = 1000
 # Fewer links than this inside all clusters together say nothing.
 FEWEST_LINKS = 5
+# A cluster counts as at least so much, so that one of few links cannot outweigh all others.
+SHALLOWEST = -1.0
 
 
 @dataclass(frozen=True)
@@ -71,20 +73,20 @@ class Halves:
 
 @dataclass(frozen=True)
 class LinkValleys:
-    """Links across and beside the borders of clusters, each array of shape (n_halvings, m).
+    """How much emptier the borders of clusters are than their insides, each array of shape (n_halvings, m).
 
     Attributes
     ----------
     k_values : ndarray of int64, shape (m,)
-    border : ndarray of float64
-        Links across the borders of adjacent clusters, summed over all pairs and both directions of a halving.
-    inside : ndarray of float64
-        Links across a place inside of the emptier of the two clusters, summed likewise.
+    valley : ndarray of float64
+        The mean over clusters, and over both directions of a halving; not a number where there are no links.
+    links : ndarray of float64
+        Links across a place inside of the emptier of two adjacent clusters, summed over all pairs and both directions.
     """
 
     k_values: np.ndarray
-    border: np.ndarray
-    inside: np.ndarray
+    valley: np.ndarray
+    links: np.ndarray
 
     @property
     def by_halving(self) -> pd.DataFrame:
@@ -92,9 +94,9 @@ class LinkValleys:
 
         A k is missing altogether if one halving has too few links for it.
         """
-        enough = (self.inside >= FEWEST_LINKS).all(axis=0)
-        valley = 1 - np.divide(self.border, self.inside, out=np.full_like(self.border, np.nan), where=enough)
-        return pd.DataFrame(valley, columns=pd.Index(self.k_values, name="n_clusters"))
+        enough = ((self.links >= FEWEST_LINKS) & ~np.isnan(self.valley)).all(axis=0)
+        columns = pd.Index(self.k_values, name="n_clusters")
+        return pd.DataFrame(np.where(enough, self.valley, np.nan), columns=columns)
 
     def table(self) -> pd.DataFrame:
         """Tabulate ``valley``, the mean over halvings, ``valley_spread``, their standard deviation, and ``links``.
@@ -102,7 +104,7 @@ class LinkValleys:
         ``links`` are the links inside that a halving rests on. A row for each k, missing as in `by_halving`.
         """
         found = self.by_halving
-        return pd.DataFrame({"valley": found.mean(), "valley_spread": found.std(), "links": self.inside.mean(axis=0)})
+        return pd.DataFrame({"valley": found.mean(), "valley_spread": found.std(), "links": self.links.mean(axis=0)})
 
 
 @dataclass(frozen=True)
@@ -246,11 +248,12 @@ def link_valleys(
 
         border = mean of N(-0.05), N(0), N(0.05)
         inside = min(mean of N(-0.3), N(-0.4), N(-0.5); mean of N(0.3), N(0.4), N(0.5))
-        valley = 1 - sum of border / sum of inside, over all adjacent pairs
+        valley of a cluster = 1 - sum of border / sum of inside, over the clusters adjacent to it, and at least -1
 
-    and the valley of k is its mean over halvings, each taken in both directions. At 1 no sample has a neighbour across
-    a border, and the clusters are islands. At 0 the border is like any other place. Below 0 it runs through the thick
-    of the cloud, as it does where k-means cuts one that has no clusters.
+    and the valley of k is the mean over its clusters and over halvings, each taken in both directions. At 1 no sample
+    has a neighbour across a border, and the clusters are islands. At 0 the borders are like any other place. Below 0
+    they run through the thick of the cloud, as they do where k-means cuts one that has no clusters. Each cluster has
+    one voice: if all links were pooled, one needless cut through one of many islands would hardly be seen.
 
     It compares a border with the inside of the same clusters, along the data. So shape, tails, lengths and dimension
     act on both sides of the ratio, which they do not in a comparison of scores with those of structureless references.
@@ -310,22 +313,22 @@ def link_valleys(
     tasks = [(half,) for half in range(len(halves.rows))]
     shared = X, mean_and_scale(X)[0], halves, n_neighbors
     runs = run_tasks(_count_links, tasks, shared=shared, n_jobs=n_jobs, desc="valleys", unit="half")
-    border, inside = np.stack(list(runs)).reshape(-1, 2, 2, len(halves.k_values)).sum(axis=1).swapaxes(0, 1)
-    return LinkValleys(halves.k_values, border, inside)
+    both = np.stack(list(runs)).reshape(-1, 2, 2, len(halves.k_values))
+    return LinkValleys(halves.k_values, both[:, :, 0].mean(axis=1), both[:, :, 1].sum(axis=1))
 
 
 def _count_links(X: np.ndarray, mean: np.ndarray, halves: Halves, n_neighbors: int, half: int) -> np.ndarray:
-    """Count the links of the points of a half across and beside the borders that the other half draws (a task).
+    """Compare the borders that the other half draws with the insides, by the links of the points of a half (a task).
 
     Returns
     -------
     ndarray of float64, shape (2, m)
-        Border and inside, for each k.
+        Valley, and links inside, for each k.
     """
     points = X[halves.rows[half]] - mean  # since an offset would cost distances their digits
     links = _links(points, n_neighbors, halves.groups_of(half))
     drawn = halves.centers_for(halves.other(half))
-    return np.array([_border_and_inside(points, links, centers - mean) for centers in drawn]).T
+    return np.array([_valley_and_links(points, links, centers - mean) for centers in drawn]).T
 
 
 def _links(points: np.ndarray, n_neighbors: int, groups: np.ndarray | None = None) -> np.ndarray:
@@ -355,15 +358,21 @@ def _links_between(points: np.ndarray, n_neighbors: int, groups: np.ndarray) -> 
     return np.unique(np.sort(np.concatenate(ends), axis=1), axis=0)
 
 
-def _border_and_inside(points: np.ndarray, links: np.ndarray, centers: np.ndarray) -> tuple[float, float]:
-    """Sum the links across the borders and inside of the clusters over all pairs of adjacent clusters."""
+def _valley_and_links(points: np.ndarray, links: np.ndarray, centers: np.ndarray) -> tuple[float, float]:
+    """Calculate the mean over clusters of their valleys, and sum the links inside over all pairs of clusters."""
     if np.isnan(centers).any():
         return np.nan, np.nan
-    border = inside = 0.0
-    for _, _, t in _lines(points, links, centers):
+    border, inside = np.zeros((2, len(centers)))
+    for pair, _, t in _lines(points, links, centers):
         across, left, right = (_crossings(t, places) for places in (BORDER, -np.array(INSIDE), INSIDE))
-        border, inside = border + across, inside + min(left, right)
-    return border, inside
+        border[pair] += across
+        inside[pair] += min(left, right)
+    linked = border + inside > 0
+    if not linked.any():
+        return np.nan, 0.0
+    with np.errstate(divide="ignore"):  # a cluster with links across its borders alone
+        valley = 1 - border[linked] / inside[linked]
+    return float(np.maximum(valley, SHALLOWEST).mean()), inside.sum() / 2
 
 
 def _lines(

@@ -15,7 +15,10 @@ from .halves import LinkValleys
 from .table import DEEP
 
 # Of the k that count the finest is named whose valley is at least this share of the deepest.
-NEARLY = 0.85
+NEARLY = 0.8
+# And by no more below it than so many of its clusters take from their mean if they have no valley: cutting one island in
+# two makes two, which is little among many.
+CUT = 2
 # A k is named only if this share of other draws of the halvings name it, too.
 SURE = 0.8
 N_DRAWS = 400
@@ -62,7 +65,9 @@ def decide(valleys: LinkValleys) -> Decision:
     1. A k counts if its valley is at least `DEEP`: across the borders of its clusters run that much fewer links between
        neighbours than inside them. All of these are told, as levels.
     2. If none counts, there is no clear k.
-    3. Of those that count, the finest is named whose valley is at least `NEARLY` of the deepest.
+    3. Of those that count, the finest is named whose valley is at least `NEARLY` of the deepest; with more than ten
+       clusters at least 1 - `CUT` / k of it, since the valley is a mean over clusters, from which two needless ones take
+       that much.
 
     Other halvings give other valleys. So the halvings are drawn again, with replacement (Efron 1979, Annals of
     Statistics 7, 1-26), and where less than `SURE` of the draws name the same k, none is.
@@ -96,6 +101,8 @@ def decide(valleys: LinkValleys) -> Decision:
 def named_level(valley: pd.Series, *, deep: float = DEEP, nearly: float = NEARLY) -> int | None:
     """Name the finest k, the index of the valleys, that is nearly as deep as the deepest; None if none counts.
 
+    See `decide`; `nearly` is the share for few clusters.
+
     Examples
     --------
     >>> import pandas as pd
@@ -108,7 +115,8 @@ def named_level(valley: pd.Series, *, deep: float = DEEP, nearly: float = NEARLY
 def _named(valley: np.ndarray, k_values: np.ndarray, deep: float, nearly: float) -> np.ndarray:
     """Name a k, or 0 for none, for each row of valleys (r, m), some of which may be missing."""
     valley = np.where(np.isnan(valley), -np.inf, valley)
-    least = np.maximum(deep, nearly * valley.max(axis=1, keepdims=True))
+    share = np.maximum(nearly, 1 - CUT / k_values)
+    least = np.maximum(deep, share * valley.max(axis=1, keepdims=True))
     return np.where(valley >= least, k_values, 0).max(axis=1)
 
 

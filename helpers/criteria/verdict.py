@@ -10,7 +10,7 @@ import pandas as pd
 from ..core.conventions import listed
 from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
 from .halves import LinkValleys
-from .rule import NEARLY, SURE, Decision, convenient_k, decide
+from .rule import CUT, NEARLY, SURE, Decision, convenient_k, decide
 from .table import DEEP, named_k, scored_rows
 
 # What the sentences call the criteria that they compare.
@@ -88,12 +88,13 @@ def verdict(table: pd.DataFrame, valleys: LinkValleys) -> Verdict:
 def rule_in_words() -> list[str]:
     """Say the rule, with its constants, in sentences."""
     return [
-        f"A k counts if its valley is at least {DEEP:g}: across the borders between its clusters run at "
-        f"least {DEEP:.0%} fewer links between neighbouring images than inside them. All k that count are told, as "
-        f"levels.",
+        f"A k counts if its valley is at least {DEEP:g}: across the borders of its clusters run, on average over "
+        f"clusters, at least {DEEP:.0%} fewer links between neighbouring images than inside them. All k that count are "
+        f"told, as levels.",
         "If no k counts, there is no clear k.",
-        f"Of the k that count, the finest is named whose valley is at least {NEARLY:g} of the deepest; but none is "
-        f"named where, with other random halves, fewer than {SURE:.0%} of the answers are the same.",
+        f"Of the k that count, the finest is named whose valley is at least {NEARLY:g} of the deepest (with more than "
+        f"{CUT / (1 - NEARLY):.0f} clusters, 1 \N{MINUS SIGN} {CUT}/k of it); but none is named where, with other random "
+        f"halves, fewer than {SURE:.0%} of the answers are the same.",
     ]
 
 

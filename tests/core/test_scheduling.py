@@ -238,7 +238,7 @@ def test_references_are_equal(on_cluster):
         found = stability(X, [2, 3], n_halvings=2)
         return (
             *(nulls.score, nulls.positive, gap.expected, gap.log_w),
-            *(valleys.border, valleys.inside, found.ari, found.strength),
+            *(valleys.valley, valleys.links, found.ari, found.strength),
         )
 
     for ours, theirs in zip(references(), on_cluster(references)):

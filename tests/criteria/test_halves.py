@@ -13,6 +13,7 @@ from helpers.core.cache import cached
 from helpers.core.scheduling import run_tasks
 from helpers.criteria import halves as module
 from helpers.criteria.halves import LinkValleys, Stability, border_profile, cluster_halves, link_valleys, stability
+from helpers.criteria.rule import decide
 from helpers.criteria.table import DEEP
 
 RNG = np.random.default_rng
@@ -119,9 +120,9 @@ def links_by_definition(points, n_neighbors):
 
 
 def counts_by_definition(points, links, centers):
-    """Links across and beside all borders, as the docstring of `link_valleys` counts them."""
+    """The valley, and the links inside, as the docstring of `link_valleys` counts them."""
     order = [sorted(range(len(centers)), key=lambda c, x=x: np.linalg.norm(x - centers[c])) for x in points]
-    border = inside = 0.0
+    border, inside = np.zeros(len(centers)), np.zeros(len(centers))
     for i in range(len(centers)):
         for j in range(i + 1, len(centers)):
             rivals = [[second for first, second, *_ in order if first == own] for own in (i, j)]
@@ -135,9 +136,11 @@ def counts_by_definition(points, links, centers):
             def mean_across(*places, own=own):
                 return np.mean([sum((a < place) != (b < place) for a, b in own) for place in places])
 
-            border += mean_across(-0.05, 0, 0.05)
-            inside += min(mean_across(-0.3, -0.4, -0.5), mean_across(0.3, 0.4, 0.5))
-    return border, inside
+            for c in (i, j):
+                border[c] += mean_across(-0.05, 0, 0.05)
+                inside[c] += min(mean_across(-0.3, -0.4, -0.5), mean_across(0.3, 0.4, 0.5))
+    valleys = [max(-1, 1 - b / i) if i else -1 for b, i in zip(border, inside) if b or i]
+    return np.mean(valleys) if valleys else np.nan, inside.sum() / 2
 
 
 CLOUDS = {
@@ -161,17 +164,17 @@ def test_valleys_are_what_their_formula_says(X):
                 points = X[halves.rows[half]]
                 centers = halves.centers_for(halves.other(half))[column]
                 counts.append(counts_by_definition(points, links_by_definition(points, n_neighbors), centers))
-            border, inside = np.sum(counts, axis=0)
-            assert found.border[halving, column] == pytest.approx(border)
-            assert found.inside[halving, column] == pytest.approx(inside)
+            (first, second), links = zip(*counts, strict=True)
+            assert found.valley[halving, column] == pytest.approx((first + second) / 2, nan_ok=True)
+            assert found.links[halving, column] == pytest.approx(sum(links))
 
 
 def test_the_table_is_made_of_the_valleys_of_the_halvings():
-    border, inside = (
-        np.array([[10.0, 0, 4, 3], [30.0, 0, 9, 3]]),
+    valley, links = (
+        np.array([[0.5, 1, 0.2, 0.4], [0.25, 1, 0.9, np.nan]]),
         np.array([[20.0, 40, 4.9, 5], [40.0, 10, 90, np.nan]]),
     )
-    valleys = LinkValleys(np.array([2, 3, 4, 5]), border, inside)
+    valleys = LinkValleys(np.array([2, 3, 4, 5]), valley, links)
     np.testing.assert_allclose(valleys.by_halving, [[0.5, 1, np.nan, np.nan], [0.25, 1, np.nan, np.nan]])
     table = valleys.table()
     assert table.index.tolist() == [2, 3, 4, 5] and table.index.name == "n_clusters"
@@ -183,7 +186,7 @@ def test_the_table_is_made_of_the_valleys_of_the_halvings():
 def test_valleys_of_too_few_points_or_links_are_missing():
     valleys = link_valleys(THREE[:12], [2, 6, 7], n_halvings=3)
     assert valleys.table()["valley"].notna().tolist() == [True, False, False]
-    assert 0 < valleys.inside[:, 1].min() < module.FEWEST_LINKS and np.isnan(valleys.inside[:, 2]).all()
+    assert 0 < valleys.links[:, 1].min() < module.FEWEST_LINKS and np.isnan(valleys.links[:, 2]).all()
     assert link_valleys(THREE[:3], [2]).table()["valley"].isna().all()
     copies = link_valleys(np.repeat(THREE[:3], 30, axis=0), [3, 4]).table()["valley"]
     assert np.isnan(copies[4])
@@ -196,6 +199,21 @@ def test_separated_groups_have_valleys_up_to_their_number():
     valley = link_valleys(FIVE, range(2, 9), n_halvings=4).table()["valley"]
     assert (valley.loc[:5] > 0.95).all() and valley[5] == valley.max()
     assert valley[6] < 0.85 * valley[5] and (valley.loc[7:] < DEEP).all()
+
+
+@pytest.mark.parametrize("n_groups", [12, 15])
+def test_one_needless_cut_among_many_islands_is_seen(n_groups):
+    """All links together it would make 1 / k, less than what makes a finer k nearly as good; each cluster has a voice."""
+    X = RNG(n_groups).normal(size=(40 * n_groups, 20)) + 9 * np.eye(20)[np.arange(40 * n_groups) % n_groups]
+    decision = decide(link_valleys(X, range(n_groups - 2, n_groups + 3)))
+    assert decision.n_clusters == n_groups
+
+
+def test_a_cluster_without_links_inside_counts_as_minus_one():
+    """Two pairs of points far from each other, and one link between them: there is nothing inside to compare with."""
+    points, centers = np.array([[0.0, 0], [1, 0], [9, 0], [10, 0]]), np.array([[0.5, 0], [9.5, 0]])
+    assert module._valley_and_links(points, np.array([[1, 2]]), centers) == (-1.0, 0.0)
+    assert np.isnan(module._valley_and_links(points, np.array([[0, 1]]), centers)[0])
 
 
 WITHOUT_GROUPS = {
@@ -244,8 +262,8 @@ def test_valleys_stay_as_they_are_if_all_points_are_moved_together(move):
         "rotation": X @ special_ortho_group.rvs(4, random_state=0),
     }[move]
     before, after = (link_valleys(points, range(2, 7), n_halvings=3) for points in (X, moved))
-    np.testing.assert_allclose(after.border, before.border, rtol=1e-9)
-    np.testing.assert_allclose(after.inside, before.inside, rtol=1e-9)
+    np.testing.assert_allclose(after.valley, before.valley, rtol=1e-9)
+    np.testing.assert_allclose(after.links, before.links, rtol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -273,8 +291,8 @@ def test_the_profile_of_a_border_counts_its_links():
     X = RNG(0).normal(size=(100, 2)) * [4, 1]
     halves = cluster_halves(X, [2], n_halvings=1)
     points = X[halves.rows[0]]
-    border, inside = counts_by_definition(points, links_by_definition(points, 10), halves.centers_for(1)[0])
-    assert border_profile(X, halves, 2).valley == pytest.approx(1 - border / inside)
+    valley, _ = counts_by_definition(points, links_by_definition(points, 10), halves.centers_for(1)[0])
+    assert border_profile(X, halves, 2).valley == pytest.approx(valley)
 
 
 # --- clusterings that are found again ---------------------------------------------------------------------------------

@@ -75,5 +75,5 @@ def test_a_k_is_missing_where_groups_are_too_few_for_it():
 def test_halves_that_are_there_bring_their_groups():
     halves = cluster_halves(BURSTS, [2, 3], groups=GROUPS)
     there, anew = link_valleys(BURSTS, [2, 3], halves=halves), link_valleys(BURSTS, [2, 3], groups=GROUPS)
-    np.testing.assert_array_equal(there.border, anew.border)
-    np.testing.assert_array_equal(there.inside, anew.inside)
+    np.testing.assert_array_equal(there.valley, anew.valley)
+    np.testing.assert_array_equal(there.links, anew.links)

@@ -156,7 +156,7 @@ def test_criteria_side_by_side():
 
 def flat(table):
     """Valleys that say nothing about any k of a table."""
-    return LinkValleys(table.index.to_numpy(), np.full((2, len(table)), 10.0), np.full((2, len(table)), 10.0))
+    return LinkValleys(table.index.to_numpy(), np.zeros((2, len(table))), np.full((2, len(table)), 10.0))
 
 
 def said(table):
@@ -225,7 +225,7 @@ def test_a_criterion_whose_column_is_not_there_is_silent():
 
 
 def test_valleys_and_stability_are_columns():
-    valleys = LinkValleys(K_TABLE, np.full((2, 7), 5.0), np.full((2, 7), 10.0))
+    valleys = LinkValleys(K_TABLE, np.full((2, 7), 0.5), np.full((2, 7), 10.0))
     stable = Stability(K_TABLE, np.tile(np.linspace(0.9, 0.3, 7), (2, 1)), np.full((2, 7), 0.85))
     sweep = KMeansSweep(K_TABLE, np.zeros((7, 300), int), np.zeros(7), [], "lloyd")
     table = compare_criteria(sweep, BLOBS.drop(columns="inertia"), valleys=valleys, stable=stable)

@@ -27,8 +27,8 @@ def valleys_of(by_k, n_halvings=8):
     """Valleys made up: for each k one for all halvings, or one for each."""
     columns = [np.full(n_halvings, valley) if np.ndim(valley) == 0 else np.array(valley) for valley in by_k.values()]
     valley = np.stack(columns, axis=1).astype(float)
-    inside = np.where(np.isnan(valley), 1.0, 100.0)  # fewer links than count
-    return LinkValleys(np.array(list(by_k)), (1 - np.nan_to_num(valley)) * inside, inside)
+    links = np.where(np.isnan(valley), 1.0, 100.0)  # fewer than count
+    return LinkValleys(np.array(list(by_k)), np.nan_to_num(valley), links)
 
 
 def table_of(valleys, **columns):
