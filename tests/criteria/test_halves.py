@@ -210,8 +210,8 @@ def test_one_needless_cut_among_many_islands_is_seen(n_groups):
 
 
 def test_a_cluster_without_links_inside_counts_as_minus_one():
-    """Two pairs of points far from each other, and one link between them: there is nothing inside to compare with."""
-    points, centers = np.array([[0.0, 0], [1, 0], [9, 0], [10, 0]]), np.array([[0.5, 0], [9.5, 0]])
+    """One link runs across the border, and none inside to compare it with."""
+    points, centers = np.array([[1.0, 0], [4, 0], [6, 0], [9, 0]]), np.array([[0.0, 0], [10, 0]])
     assert module._valley_and_links(points, np.array([[1, 2]]), centers) == (-1.0, 0.0)
     assert np.isnan(module._valley_and_links(points, np.array([[0, 1]]), centers)[0])
 
