@@ -121,13 +121,13 @@ def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_valu
         (X, {"normalize": "both"}, "normalize = 'both' is not allowed"),
         (
             X,
-            {"groups": np.arange(59) // 3},
-            "groups has 59 entries, and must have one entry for each of the 60 samples",
+            {"groups": np.arange(89) // 3},
+            "groups has 89 entries, and must have one entry for each of the 90 samples",
         ),
         (
             X,
-            {"groups": np.arange(60) // 20},
-            "groups makes 3 groups of 60 samples, and errors and halves need at least 4",
+            {"groups": np.arange(90) // 30},
+            "groups makes 3 groups of 90 samples, and errors and halves need at least 4",
         ),
         (X, {"groups": "folder"}, r"groups has the shape \(\), and must have"),
         (X[0], {}, "X cannot be studied: Expected 2D array"),
@@ -141,7 +141,7 @@ def test_what_is_not_possible_is_refused_in_one_sentence(rows, options, message,
 
 
 def test_groups_reach_errors_and_halves_and_nothing_else(tmp_path):
-    groups = np.array(["a", "b", "c", "d", "e", "f"])[np.arange(60) // 10]
+    groups = np.array(["a", "b", "c", "d", "e", "f"])[np.arange(90) // 15]
     options = {"normalize": "none", "n_components": None, "cache_dir": tmp_path}
     alone, together = (Study.of_features(X, range(2, 5), groups=each, **options) for each in (None, groups))
     assert alone.groups is None and together.groups.tolist() == sorted(together.groups) and together.groups.max() == 5

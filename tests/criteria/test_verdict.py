@@ -15,7 +15,7 @@ from helpers.clustering.silhouette import silhouette_samples, silhouette_table
 from helpers.clustering.sweep import sweep_kmeans
 from helpers.criteria.halves import LinkValleys, link_valleys, stability
 from helpers.criteria.references import gap_statistic, null_silhouettes, silhouette_ceiling
-from helpers.criteria.rule import N_DRAWS, NEARLY, SURE, Decision, convenient_k, decide, named_level
+from helpers.criteria.rule import CUT, N_DRAWS, NEARLY, SURE, Decision, convenient_k, decide, named_level
 from helpers.criteria.table import DEEP, compare_criteria, label_agreement, paired_errors, validity_indices
 from helpers.criteria.verdict import rule_in_words, verdict
 
@@ -45,7 +45,7 @@ def table_of(valleys, **columns):
 @pytest.mark.parametrize(
     ("valleys", "k"),
     [
-        ({2: 0.6, 3: 0.5, 4: 0.3}, 2),  # 0.5 is less than 0.85 of 0.6
+        ({2: 0.6, 3: 0.47, 4: 0.3}, 2),  # 0.47 is less than 0.8 of 0.6
         ({2: 0.6, 3: 0.52, 4: 0.3}, 3),
         ({2: 0.6, 3: 0.51, 4: 0.6}, 4),
         ({2: 0.5, 3: 0.5, 4: 0.5}, 4),  # of equals the finest
@@ -57,6 +57,8 @@ def table_of(valleys, **columns):
         ({2: NAN, 3: 0.5, 4: NAN}, 3),
         ({2: NAN, 3: 0.1}, None),
         ({2: NAN, 3: NAN}, None),
+        ({15: 1.0, 16: 0.86}, 15),  # two clusters without a valley leave 0.875 of 1 to a mean of 16
+        ({15: 1.0, 16: 0.88}, 16),
         ({5: 0.3}, 5),
         ({5: 0.2}, None),
         ({4: 0.6, 2: 0.59, 3: 0.1}, 4),  # in any order
@@ -74,7 +76,7 @@ def test_the_rule_follows_its_definition_with_any_constants():
     for _ in range(200):
         valley = pd.Series(rng.choice([*np.linspace(-0.5, 1, 16), NAN], size=6), index=range(2, 8))
         deep, nearly = rng.uniform(-0.2, 0.6), rng.uniform(0.5, 1)
-        count = [k for k, depth in valley.items() if depth >= deep and depth >= nearly * valley.max()]
+        count = [k for k, depth in valley.items() if depth >= deep and depth >= max(nearly, 1 - CUT / k) * valley.max()]
         assert named_level(valley, deep=deep, nearly=nearly) == max(count, default=None)
 
 
@@ -166,7 +168,7 @@ CONCLUSIONS = {
         "have borders nearly as empty; k = 2 and 3 are coarser levels.",
     ),
     "coarser and emptier": (
-        {2: 0.6, 3: 0.55, 4: 0.5},
+        {2: 0.6, 3: 0.55, 4: 0.4},
         f"The answer is k = 3: the borders between its clusters are crossed by 45% {INSIDE}, and it is the finest k "
         "whose borders are nearly as empty as those at k = 2, the emptiest; k = 2 is a coarser level.",
     ),
@@ -266,7 +268,8 @@ def test_no_sentence_shows_a_missing_value(by_k):
 
 def test_the_rule_is_told_with_its_constants():
     told = " ".join(rule_in_words())
-    for number in (f"at least {DEEP:g}:", f"{NEARLY:g} of the deepest", f"fewer than {SURE:.0%}"):
+    for number in (f"at least {DEEP:g}:", f"{NEARLY:g} of the deepest", f"more than {CUT / (1 - NEARLY):.0f} clusters",
+                   f"{CUT}/k of it", f"fewer than {SURE:.0%}"):  # fmt: skip
         assert number in told
 
 
@@ -343,9 +346,9 @@ def test_the_k_that_is_there(levels, X):
     assert decision.n_clusters == levels[-1] and set(levels) <= set(decision.levels.index)
 
 
-def test_of_iris_it_says_that_two_and_three_are_there_and_names_neither():
+def test_of_iris_it_says_that_there_are_clusters_and_names_none():
     decision = decide(link_valleys(load_iris().data, range(2, 7)))
-    assert decision.n_clusters is None and decision.between == (2, 3) and decision.usual in (2, 3)
+    assert decision.n_clusters is None and decision.between == (2, 4) and decision.usual in (2, 3)
 
 
 @pytest.fixture(scope="module")
