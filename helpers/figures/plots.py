@@ -315,7 +315,7 @@ def plot_wide(table: pd.DataFrame) -> Figure:
     """Draw score and valley, one below the other, against k on a logarithmic axis.
 
     `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
-    deviation over halvings. Between -1 and 1 the valley's axis is linear, and logarithmic below.
+    deviation over halvings.
     """
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 6.2), sharex=True, layout="constrained")
     top.plot(table.index, table["score"], "o-", color=GAIN, label="score")
@@ -326,10 +326,7 @@ def plot_wide(table: pd.DataFrame) -> Figure:
     valley, spread = table["valley"], table["valley_spread"]
     bottom.plot(table.index, valley, "s-", color=OTHER)
     bottom.fill_between(table.index, valley - spread, valley + spread, color=OTHER, alpha=0.2, linewidth=0)
-    bottom.set_yscale("symlog", linthresh=1)
-    ticks = [-30, -10, -3, -1, -0.5, 0, 0.5, 1]
-    bottom.set_yticks(ticks, [f"{tick:g}".replace("-", "\N{MINUS SIGN}") for tick in ticks])
-    bottom.set(ylabel="valley", ylim=(min(-1, 1.3 * np.nanmin(valley - spread)), 1.15))
+    bottom.set(ylabel="valley", ylim=(-1.05, 1.15))
     for height, words in ((1, "islands"), (0, "no emptier than inside")):
         bottom.annotate(words, (1, height), xycoords=bottom.get_yaxis_transform(), xytext=(-4, -3),
                         textcoords="offset points", ha="right", va="top", fontsize="small", color=_GREY)  # fmt: skip
