@@ -48,6 +48,7 @@ def build_explorer(
     scores: np.ndarray,
     silhouettes: np.ndarray,
     rivals: np.ndarray,
+    opens_at: int | None = None,
 ) -> Path:
     """Write the explorer of n images and m clusterings as one HTML file.
 
@@ -74,6 +75,8 @@ def build_explorer(
     silhouettes : ndarray, shape (m, n)
     rivals : ndarray of int, shape (m, n)
         The nearest other cluster of each sample.
+    opens_at : int, optional
+        The k that the page shows first; by default the smallest.
 
     Returns
     -------
@@ -83,7 +86,8 @@ def build_explorer(
     Raises
     ------
     ValueError
-        If the shapes disagree, a number is not finite or a label negative, or there are too many samples.
+        If the shapes disagree, a number is not finite or a label negative, there are too many samples, or the page
+        cannot open at a k that it does not have.
     """
     labels, rivals = np.asarray(labels), np.asarray(rivals)
     m, n = len(k_values), len(names)
@@ -97,9 +101,13 @@ def build_explorer(
         ("rivals", rivals, (m, n)),
     ):
         _check(name, values, shape)
+    ks = [int(k) for k in k_values]
+    if opens_at is not None and opens_at not in ks:
+        raise ValueError(f"opens_at = {opens_at} is not possible: it must be one of the k_values, {ks}.")
     data = {
         "names": list(names),
-        "k": [int(k) for k in k_values],
+        "k": ks,
+        "first": 0 if opens_at is None else ks.index(opens_at),
         "inertia": [float(value) for value in inertia],
         "score": [float(value) for value in scores],
         "colors": [to_hex(color) for color in cluster_colors(int(max(labels.max(), rivals.max())) + 1)],

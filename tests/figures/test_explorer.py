@@ -150,6 +150,7 @@ def test_one_k_and_one_place_are_enough(tmp_path):
         ({"inertia": np.array([1, 2, np.nan])}, "inertia holds a number that is not finite"),
         ({"silhouettes": np.zeros((2, N))}, "silhouettes has the shape"),
         ({"images": [None] * (N - 1)}, "59 images for 60 names"),
+        ({"opens_at": 4}, r"opens_at = 4 is not possible: it must be one of the k_values, \[2, 3, 5\]"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(tmp_path, change, message):

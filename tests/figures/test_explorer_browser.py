@@ -64,6 +64,12 @@ def tab(browser):
     assert requests and [address for address in requests if not address.startswith(LOCAL)] == []
 
 
+def test_it_opens_at_the_k_that_it_is_given(tab, study, tmp_path):
+    page = tab(build_explorer(tmp_path / "page.html", **study, opens_at=3).as_uri())
+    page.wait_for_function("window.explorer")
+    assert page.locator("#k-value").inner_text() == "3" and page.locator("#k").input_value() == "1"
+
+
 @pytest.fixture
 def page(tab, path):
     """Open the explorer and wait until it is ready."""
