@@ -19,8 +19,8 @@ from tqdm import tqdm
 
 from benchmarks.timing import show
 from helpers.core.files import write_atomically
-from helpers.criteria.halves import cluster_halves, link_valleys
-from helpers.criteria.rule import named_level
+from helpers.criteria.halves import LinkValleys, cluster_halves, link_valleys
+from helpers.criteria.rule import SURE, named_level, redraw
 from helpers.trials.asking import K_VALUES, agreement, study_problem
 from helpers.trials.judging import RESULTS
 from helpers.trials.problems import PROBLEMS, gaussian_groups, ring
@@ -40,20 +40,17 @@ GROWING = {
 }
 
 
-def valleys_of(name: str) -> pd.DataFrame:
-    """The valley and the agreement at each k, for each number of neighbours, of one problem."""
+def valleys_of(name: str) -> tuple[dict[int, LinkValleys], pd.Series]:
+    """Measure the valleys of one problem with each number of neighbours, and the agreement at each k."""
     problem = PROBLEMS[name]
     X, groups = problem.sample(0)
     study = study_problem(X, problem.n_components, 0, cache_dir=CACHE)
-    found = {
-        n: link_valleys(study.points, K_VALUES, n_neighbors=n, halves=study.halves).table()["valley"]
-        for n in N_NEIGHBORS
-    }
-    return pd.DataFrame(found).assign(ami=agreement(study, groups).loc[list(K_VALUES)])
+    found = {n: link_valleys(study.points, K_VALUES, n_neighbors=n, halves=study.halves) for n in N_NEIGHBORS}
+    return found, agreement(study, groups)
 
 
 def growing(name: str, n: int) -> dict:
-    """The valleys of points drawn in one number, at the true k and wherever they are deepest."""
+    """Measure the valleys of points drawn in one number, at the true k and wherever they are deepest."""
     true, draw = GROWING[name]
     X = draw(np.random.default_rng([n, *name.encode()]), n).astype(np.float32)
     row, ks = {"points": name, "n": n}, range(2, 9)
@@ -64,14 +61,20 @@ def growing(name: str, n: int) -> dict:
     return row
 
 
-def judge(found: dict[str, pd.DataFrame]) -> list[dict]:
-    """What the rule answers with each choice of constants."""
+def answer(valleys: LinkValleys, deep: float, nearly: float) -> int | None:
+    """Ask the rule with other constants."""
+    k = named_level(valleys.table()["valley"], deep=deep, nearly=nearly)
+    return k if k and redraw(valleys, deep=deep, nearly=nearly).get(k, 0.0) >= SURE else None
+
+
+def judge(found: dict[str, tuple[dict[int, LinkValleys], pd.Series]]) -> list[dict]:
+    """Tabulate how good the rule is with each choice of constants: means over problems."""
     rows = []
     for n, deep, nearly in product(N_NEIGHBORS, DEEP, NEARLY):
         answers = []
-        for name, table in found.items():
-            k, true = named_level(table[n], deep=deep, nearly=nearly), PROBLEMS[name].n_clusters
-            lost = table["ami"].max() - table["ami"][k] if k else np.nan
+        for name, (valleys, ami) in found.items():
+            k, true = answer(valleys[n], deep, nearly), PROBLEMS[name].n_clusters
+            lost = ami.max() - ami[k] if k else np.nan
             answers.append({"named": k is not None, "exact": k == true, "lost": lost, "true": true})
         judged = pd.DataFrame(answers)
         groups, clouds = judged[judged["true"] > 1], judged[judged["true"] == 1]

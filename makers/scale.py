@@ -4,7 +4,7 @@ python -m makers.scale                     everything; writes book/data/scale.js
 python -m makers.scale scaling embedding   these parts again, of sizes, scaling, errors, embedding and batches
 
 Each figure is of this machine, with one thread a worker. The model says: exact silhouettes cost n^2, estimates and
-closed forms n, and embeddings n; its constants are fitted on the smaller sizes and held against the largest.
+closed forms n, and embeddings n; its constants are fitted on the smaller sizes and compared with the largest.
 """
 
 from __future__ import annotations

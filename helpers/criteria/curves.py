@@ -147,7 +147,7 @@ def step_sentence(distances: pd.DataFrame, samples: np.ndarray, steps: pd.DataFr
     change = distances.loc[k_to] / distances.loc[k_from] - 1
     return (
         f"From k = {k_from} to {k_to}, where score and share disagree most, a changes by {change['a']:+.1%} and b by "
-        f"{change['b']:+.1%} on average, so the score {'rises' if opposed[k_from, k_to] > 0 else 'falls'}; of "
+        f"{change['b']:+.1%} on average, and the score {'rises' if opposed[k_from, k_to] > 0 else 'falls'}; of "
         f"{samples.shape[1]:,} images {int((~before & after).sum())} become positive and "
         f"{int((before & ~after).sum())} cease to be."
     )

@@ -190,6 +190,13 @@ def cluster_halves(
     return Halves(np.array(ks, dtype=np.int64), rows, list(runs), codes)
 
 
+def _of_these(halves: Halves, k_values: Sequence[int]) -> Halves:
+    """Refuse halves that were clustered for other k."""
+    if list(halves.k_values) != list(k_values):
+        raise ValueError(f"halves of k_values = {halves.k_values.tolist()} do not fit k_values = {list(k_values)}.")
+    return halves
+
+
 def _halve(n: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Draw two halves of the rows, or of `MOST_SAMPLES` of them, that share no group."""
     if groups is None:
@@ -257,13 +264,13 @@ def link_valleys(
 
     It compares a border with the inside of the same clusters, along the data. So shape, tails, lengths and dimension
     act on both sides of the ratio, which they do not in a comparison of scores with those of structureless references.
-    The samples at the border are not those that k-means saw, since its borders seek the gaps of its sample. A group
-    that has fewer samples in a half than each of them has links is joined to others, so one of 20 samples and fewer is
-    not seen.
+    The samples at the border are not those that k-means saw, since its borders seek the gaps of its sample. A true
+    cluster of 20 samples or fewer is not seen: a half holds fewer of it than a sample has links, and the rest of them
+    lead elsewhere.
 
     Where samples belong together, a sample is joined to its nearest neighbours of *other* groups. The pictures of one
-    burst are each other's nearest neighbours, and would make an island of any cluster that holds whole bursts. What
-    groups there are must tell what clusters there are, then: one of fewer than eight or so may not be seen.
+    burst are each other's nearest neighbours, and would make an island of any cluster that holds whole bursts. Then
+    a true cluster made of fewer than about eight groups may not be seen.
 
     Its relatives measure density at a border, too: the saddle between density peaks (Rodriguez and Laio 2014, Science
     344, 1492-1496), the density separation of DBCV (Moulavi et al. 2014, SIAM Data Mining, 839-847), the projection on
@@ -292,7 +299,8 @@ def link_valleys(
     Raises
     ------
     ValueError
-        If a k is less than 2, n_neighbors less than 1, or X is refused by `cluster_halves`.
+        If a k is less than 2, n_neighbors less than 1, the halves are of other k_values, or X is refused by
+        `cluster_halves`.
 
     Examples
     --------
@@ -309,7 +317,7 @@ def link_valleys(
     if halves is None:
         options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
         halves = cluster_halves(X, k_values, **options)
-    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+    X, halves = check_array(X, dtype=[np.float64, np.float32], input_name="X"), _of_these(halves, k_values)
     tasks = [(half,) for half in range(len(halves.rows))]
     shared = X, mean_and_scale(X)[0], halves, n_neighbors
     runs = run_tasks(_count_links, tasks, shared=shared, n_jobs=n_jobs, desc="valleys", unit="half")
@@ -427,8 +435,10 @@ class BorderProfile:
         return 1 - _crossings(self.t, BORDER) / inside if inside else np.nan
 
 
-def border_profile(X: np.ndarray, halves: Halves, k: int, *, n_neighbors: int = 10) -> BorderProfile:
+def border_profile(X: np.ndarray, halves: Halves, k: int, *, n_neighbors: int = 10) -> BorderProfile | None:
     """Lay out the links of the two adjacent clusters that have most of them, in the first half at one k.
+
+    It is None where the half is too small for k, or no two clusters have links.
 
     Parameters
     ----------
@@ -443,7 +453,11 @@ def border_profile(X: np.ndarray, halves: Halves, k: int, *, n_neighbors: int = 
     mean = mean_and_scale(X)[0]
     points = X[halves.rows[0]] - mean
     centers = halves.centers_for(1)[halves.k_values.tolist().index(k)] - mean
-    (i, j), links, t = max(_lines(points, _links(points, n_neighbors), centers), key=lambda line: len(line[1]))
+    all_links = _links(points, n_neighbors, halves.groups_of(0))
+    lines = [] if np.isnan(centers).any() else [line for line in _lines(points, all_links, centers) if len(line[1])]
+    if not lines:
+        return None
+    (i, j), links, t = max(lines, key=lambda line: len(line[1]))
     line = centers[j] - centers[i]
     rest = points[np.unique(links)]
     rest = rest - np.outer(rest @ line, line) / (line @ line)
@@ -504,7 +518,7 @@ def stability(
     if halves is None:
         options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
         halves = cluster_halves(X, k_values, **options)
-    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
+    X, halves = check_array(X, dtype=[np.float64, np.float32], input_name="X"), _of_these(halves, k_values)
     tasks = [(half,) for half in range(len(halves.rows))]
     runs = run_tasks(_agreement, tasks, shared=(X, halves), n_jobs=n_jobs, desc="stability", unit="half")
     shape = -1, 2, 2, len(halves.k_values)

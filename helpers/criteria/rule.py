@@ -16,8 +16,8 @@ from .table import DEEP
 
 # Of the k that count the finest is named whose valley is at least this share of the deepest.
 NEARLY = 0.8
-# And by no more below it than so many of its clusters take from their mean if they have no valley: cutting one island in
-# two makes two, which is little among many.
+# Nor may it fall further below the deepest than `CUT` clusters that do not count take from the mean over clusters.
+# A needless cut through one of many islands makes two of these.
 CUT = 2
 # A k is named only if this share of other draws of the halvings name it, too.
 SURE = 0.8
@@ -65,12 +65,13 @@ def decide(valleys: LinkValleys) -> Decision:
     1. A k counts if its valley is at least `DEEP`: across the borders of its clusters run that much fewer links between
        neighbours than inside them. All of these are told, as levels.
     2. If none counts, there is no clear k.
-    3. Of those that count, the finest is named whose valley is at least `NEARLY` of the deepest; with more than ten
-       clusters at least 1 - `CUT` / k of it, since the valley is a mean over clusters, from which two needless ones take
-       that much.
+    3. Of those that count, the finest is named whose valley is at least `NEARLY` of the deepest, and with many clusters
+       1 - `CUT` (1 - `DEEP`) / k of it: the valley is a mean over clusters, from which two needless ones that do not
+       count take that much.
 
     Other halvings give other valleys. So the halvings are drawn again, with replacement (Efron 1979, Annals of
-    Statistics 7, 1-26), and where less than `SURE` of the draws name the same k, none is.
+    Statistics 7, 1-26), and a k is named only if `SURE` of the draws name it, too. That measures the chance of the
+    halving, and not that of other images.
 
     Nothing here needs a null, a ceiling or a label, and no other criterion votes. The constants were chosen on the
     problems of `helpers.trials` that are declared for it; the trials report the others.
@@ -88,14 +89,23 @@ def decide(valleys: LinkValleys) -> Decision:
     >>> decision.n_clusters, decision.levels.index.tolist()
     (3, [2, 3, 4])
     """
-    table, by_halving = valleys.table(), valleys.by_halving
+    table, draws = valleys.table(), redraw(valleys)
+    named = named_level(table["valley"])
+    return Decision(named if named and draws.get(named, 0.0) >= SURE else None, table, draws)
+
+
+def redraw(valleys: LinkValleys, *, deep: float = DEEP, nearly: float = NEARLY) -> pd.Series:
+    """Draw the halvings again, with replacement, and count how often each k is named.
+
+    Returns
+    -------
+    Series
+        Shares of `N_DRAWS` draws, indexed by k; 0 stands for none.
+    """
+    by_halving = valleys.by_halving.to_numpy()
     drawn = np.random.default_rng(0).integers(len(by_halving), size=(N_DRAWS, len(by_halving)))
-    redrawn = by_halving.to_numpy()[drawn].mean(axis=1)
-    named = _named(redrawn, valleys.k_values, DEEP, NEARLY)
-    draws = pd.Series(named).value_counts(normalize=True).sort_index()
-    usual = int(draws.idxmax())
-    sure = usual > 0 and draws[usual] >= SURE
-    return Decision(usual if sure else None, table, draws)
+    named = _named(by_halving[drawn].mean(axis=1), valleys.k_values, deep, nearly)
+    return pd.Series(named).value_counts(normalize=True).sort_index()
 
 
 def named_level(valley: pd.Series, *, deep: float = DEEP, nearly: float = NEARLY) -> int | None:
@@ -115,7 +125,7 @@ def named_level(valley: pd.Series, *, deep: float = DEEP, nearly: float = NEARLY
 def _named(valley: np.ndarray, k_values: np.ndarray, deep: float, nearly: float) -> np.ndarray:
     """Name a k, or 0 for none, for each row of valleys (r, m), some of which may be missing."""
     valley = np.where(np.isnan(valley), -np.inf, valley)
-    share = np.maximum(nearly, 1 - CUT / k_values)
+    share = np.maximum(nearly, 1 - CUT * (1 - deep) / k_values)
     least = np.maximum(deep, share * valley.max(axis=1, keepdims=True))
     return np.where(valley >= least, k_values, 0).max(axis=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -13,6 +14,8 @@ from .halves import LinkValleys
 from .rule import CUT, NEARLY, SURE, Decision, convenient_k, decide
 from .table import DEEP, named_k, scored_rows
 
+# From this k on a needless cut takes less from the mean over clusters than what makes a k nearly as deep.
+_MANY = math.floor(CUT * (1 - DEEP) / (1 - NEARLY)) + 1
 # What the sentences call the criteria that they compare.
 _PHRASES = {
     "score": "the silhouette score",
@@ -92,9 +95,10 @@ def rule_in_words() -> list[str]:
         f"clusters, at least {DEEP:.0%} fewer links between neighbouring images than inside them. All k that count are "
         f"told, as levels.",
         "If no k counts, there is no clear k.",
-        f"Of the k that count, the finest is named whose valley is at least {NEARLY:g} of the deepest (with more than "
-        f"{CUT / (1 - NEARLY):.0f} clusters, 1 \N{MINUS SIGN} {CUT}/k of it); but none is named where, with other random "
-        f"halves, fewer than {SURE:.0%} of the answers are the same.",
+        f"Of the k that count, the finest is named whose valley is at least {NEARLY:g} of the deepest (from k = "
+        f"{_MANY} on, 1 \N{MINUS SIGN} {CUT * (1 - DEEP):g}/k of it, which is what two clusters that do not count take "
+        f"from the mean). But none is named where the random halvings, drawn again, give that answer in fewer than "
+        f"{SURE:.0%} of the draws.",
     ]
 
 
@@ -143,7 +147,7 @@ def _against_finer(valley: pd.Series, k: int) -> str:
     """Compare the k that is named with larger ones, by their valleys."""
     finer, emptiest = valley[valley.index > k], int(valley.idxmax())
     if finer.isna().all():
-        return "inside of finer ones run too few links to tell"
+        return "there are too few links inside finer ones to tell"
     if emptiest == k:
         which = "no finer clusters" if finer.notna().all() else "no finer clusters of which it can be told"
         return f"{which} have borders nearly as empty"
@@ -164,7 +168,7 @@ def _no_clear_k(decision: Decision) -> str:
     if len(decision.levels):
         return (
             f"No clear k: the borders at k = {best} are crossed by {_crossed(valley[best])} on average, but with "
-            f"{none:.0%} of the random halves no k is named."
+            f"{none:.0%} of the random halves no k is named; choose k by what you need it for."
         )
     emptiest = f"crossed by {1 - valley[best]:.0%} as many links between neighbours"
     if len(valley) == 1:
@@ -174,8 +178,8 @@ def _no_clear_k(decision: Decision) -> str:
             f"from {valley.index[0]} to {valley.index[-1]}{' of which it can be told' if valley.isna().any() else ''}"
         )
         borders = (
-            f"at no k {tried} are the borders between clusters much emptier than their insides (the emptiest, at "
-            f"k = {best}, are {emptiest})"
+            f"at no k {tried} are the borders between clusters at least {DEEP:.0%} emptier than their insides (the "
+            f"emptiest, at k = {best}, are {emptiest} as their insides)"
         )
     return f"No clear k: {borders}; choose k by what you need it for, and do not read the clusters as kinds of images."
 
@@ -190,7 +194,7 @@ def _moving_k(decision: Decision, usual: int) -> str:
         )
     elif none <= 1 - SURE:
         sentence = (
-            f"No single k: there are clusters, between {low} and {high} of them, but which k is named moves with the "
+            f"No clear k: there are clusters, between {low} and {high} of them, but which k is named moves with the "
             f"random halves"
         )
     else:
@@ -215,7 +219,7 @@ def _draws_sentence(decision: Decision) -> str:
     told = [
         f"{'none' if k == 0 else f'k = {k}'} in {share:.0%}" for k, share in decision.draws.items() if share >= 0.005
     ]
-    return f"With other random halves the answer is {_listed(told)} of the draws."
+    return f"With the random halvings drawn again, the answer is {_listed(told)} of the draws."
 
 
 def _strength(scored: pd.DataFrame) -> str:

@@ -4,9 +4,9 @@ A problem is a recipe for points with their true groups. Synthetic ones draw fre
 table each seed draws other rows, and of a collection of photographs other classes. The families are split into those on
 which the rule of the verdict was chosen and those on which it is reported. `CHOOSING` names the former, and was written
 down before the rule was chosen; it holds every kind of data that the verdict's own tests use or that was looked at
-before, so that nothing of the rest was seen while the rule was made. Many groups came to it when the valley of all
-links together was found to hide one needless cut among more than ten groups. Families whose truth is not certain are told apart
-and enter no average.
+before, so that nothing of the rest was seen while the rule was made. Many groups came to it after a first round, when
+the valley of all links together was found to hide one needless cut among more than ten groups. Families whose truth is
+not certain are told apart and enter no average.
 """
 
 from __future__ import annotations

@@ -201,9 +201,16 @@ def test_separated_groups_have_valleys_up_to_their_number():
     assert valley[6] < 0.85 * valley[5] and (valley.loc[7:] < DEEP).all()
 
 
+def test_nine_islands_in_the_plane_are_nine():
+    """Many points and few dimensions: a needless cut leaves its two clusters valleys slightly above 0."""
+    places = np.array([[x, y] for x in (0, 30, 60) for y in (0, 30, 60)])
+    X = RNG(0).normal(size=(3000, 2)) + places[np.arange(3000) % 9]
+    assert decide(link_valleys(X, range(7, 12), n_halvings=4)).n_clusters == 9
+
+
 @pytest.mark.parametrize("n_groups", [12, 15])
 def test_one_needless_cut_among_many_islands_is_seen(n_groups):
-    """All links together it would make 1 / k, less than what makes a finer k nearly as good; each cluster has a voice."""
+    """In all links together it would make 1 / k, too little to be seen; each cluster has a voice."""
     X = RNG(n_groups).normal(size=(40 * n_groups, 20)) + 9 * np.eye(20)[np.arange(40 * n_groups) % n_groups]
     decision = decide(link_valleys(X, range(n_groups - 2, n_groups + 3)))
     assert decision.n_clusters == n_groups
@@ -287,6 +294,8 @@ def test_the_profile_of_a_border_counts_its_links():
     for place, count in zip(profile.places, profile.counts, strict=True):
         assert count == np.sum((profile.t[:, 0] < place) != (profile.t[:, 1] < place))
     assert profile.valley > 0.9
+    few = cluster_halves(THREE[:12], [2, 7], n_halvings=1)
+    assert border_profile(THREE[:12], few, 7) is None
     # With two clusters there is one border, and the half is the first of the halving.
     X = RNG(0).normal(size=(100, 2)) * [4, 1]
     halves = cluster_halves(X, [2], n_halvings=1)
@@ -385,6 +394,13 @@ def test_halves_that_are_there_already_give_the_same(function):
     options = {"n_halvings": 2, "random_state": 5, "groups": np.arange(150) // 4}
     halves = cluster_halves(THREE, [2, 4], **options)
     assert_equal(function(THREE, [2, 4], **options), function(THREE, [2, 4], halves=halves))
+
+
+@pytest.mark.parametrize("function", [link_valleys, stability])
+def test_halves_for_other_k_are_refused(function):
+    halves = cluster_halves(THREE, [2, 4], n_halvings=2)
+    with pytest.raises(ValueError, match=r"halves of k_values = \[2, 4\] do not fit k_values = \[2, 3\]"):
+        function(THREE, [2, 3], halves=halves)
 
 
 @pytest.mark.parametrize("function", FUNCTIONS.values(), ids=FUNCTIONS)
