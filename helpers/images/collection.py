@@ -35,7 +35,16 @@ class CollectionError(RuntimeError):
 
 
 class ChangedImageError(CollectionError):
-    """An image is not what it was when its collection was opened."""
+    """An image is not what it was when its collection was opened, or its run began."""
+
+    @classmethod
+    def of(cls, name: str, what: str) -> ChangedImageError:
+        """Say in a sentence what happened to an image."""
+        return cls(f"The file {name} {what} since this run began; run again once its folder no longer changes.")
+
+
+class ChangedContentError(Exception):
+    """What a reader says of an image whose content is another one; `ImageSet.open` adds the image's name."""
 
 
 class FetchError(CollectionError):
@@ -75,6 +84,8 @@ class ImageSet:
         by itself.
     group : str
         What a group is called.
+    left_out : list of str
+        Names of the files that were found beside the images and are not read, since their endings are no images'.
     """
 
     names: list[str]
@@ -90,6 +101,7 @@ class ImageSet:
     takes_pictures: bool = False
     groups: np.ndarray | None = None
     group: str = "group"
+    left_out: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -105,10 +117,10 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the names, labels, details, features and contents of all images."""
+        """SHA-256 over the names, labels, details, features and contents of all images, and the names left out."""
         labels = None if self.labels is None else self.labels.tolist()
         details = [part for name in sorted(self.details) for part in (name, self.details[name])]
-        return digest(self.names, labels, self.contents, *details, self.features)
+        return digest(self.names, labels, self.contents, *details, self.features, *filter(None, [self.left_out]))
 
     def comes_with(self, backbone: str, weights: str | None, precision: str) -> bool:
         """Tell whether the collection comes with the features of a network, so that none need be computed.
@@ -142,10 +154,13 @@ class ImageSet:
         CollectionError
             If the file has changed since the collection was opened, or cannot be fetched now.
         """
-        return as_rgb(self.read(self.items[i], self.contents[i]))
+        try:
+            return as_rgb(self.read(self.items[i], self.contents[i]))
+        except ChangedContentError as change:
+            raise ChangedImageError.of(self.names[i], str(change)) from None
 
     def take(self, indices: Sequence[int] | np.ndarray) -> ImageSet:
-        """Select the images at `indices`, in that order, as a collection of their own."""
+        """Select the images at `indices`, in that order, as a collection of their own, with no files beside it."""
         rows = np.asarray(indices, dtype=np.int64)
         return replace(
             self,
@@ -156,6 +171,7 @@ class ImageSet:
             details={name: values[rows] for name, values in self.details.items()},
             features=None if self.features is None else self.features[rows],
             groups=None if self.groups is None else self.groups[rows],
+            left_out=[],
         )
 
 
@@ -174,18 +190,19 @@ def read_file(path: Path | str, content: str) -> Image.Image:
     ------
     OSError or ValueError
         If the file cannot be read, as when its collection was opened, or is larger than 1 GiB.
-    CollectionError
-        If it has changed, or cannot be fetched now.
+    ChangedContentError
+        If it has changed.
+    FetchError
+        If it cannot be fetched now.
     """
-    name = Path(path).name
     try:
         data = _read(path)
     except OSError as error:
         if unreadable(error) != content:
-            raise ChangedImageError(f"The image {name} can no longer be read: {error.strerror}.") from None
+            raise ChangedContentError(f"has become unreadable ({error.strerror})") from None
         raise
     if hashlib.sha256(data).hexdigest() != content:
-        raise ChangedImageError(f"The image {name} has changed since its collection was opened.")
+        raise ChangedContentError("has changed")
     return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 

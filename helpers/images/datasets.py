@@ -11,13 +11,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..core.conventions import ParameterError, listed, resolve_path
 from ..core.fingerprints import digest
+from ..core.runs import first_found
 from . import torchvision_sets  # noqa: F401, since it registers data sets
-from .collection import FetchError, ImageSet, draw_tile, read_file, read_pixels
+from .collection import ChangedImageError, FetchError, ImageSet, draw_tile, read_file, read_pixels
 from .files import IMAGE_ENDINGS, file_digests, find_addresses, find_images, walk
 from .groups import group_images
 from .registry import dataset_forms, find_dataset, register_dataset
@@ -69,6 +71,8 @@ def load_images(
     ParameterError
         If there is no such collection, it is not here, it is empty, or it has fewer images than asked for; or as
         `group_images`.
+    CollectionError
+        If it is not what it was when this run first opened it, naming the file that changed.
 
     Examples
     --------
@@ -85,7 +89,24 @@ def load_images(
         raise ParameterError(f"pictures = {pictures!r} is for {places}, not {dataset!r}.")
     images = kind.load(argument=dataset.partition(":")[2], pictures=pictures, random_state=random_state)
     images = replace(images, dataset=dataset, credit=kind.credit, takes_pictures=bool(kind.pictures))
-    return group_images(images if n_images is None else _sample(images, n_images, random_state), groups)
+    _check_same(images, [dataset, pictures, random_state])
+    if n_images is not None:
+        images = replace(_sample(images, n_images, random_state), left_out=images.left_out)
+    return group_images(images, groups)
+
+
+def _check_same(images: ImageSet, opened: list[Any]) -> None:
+    """Refuse a collection that is not what this run found when it first opened it."""
+    now = {**dict(zip(images.names, images.contents)), **dict.fromkeys(images.left_out, "left out")}
+    first = first_found(["images", *opened], {"fingerprint": images.fingerprint, "contents": now})
+    if first["fingerprint"] == images.fingerprint:
+        return
+    before = first["contents"]
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            gone, added = name not in now, name not in before
+            raise ChangedImageError.of(name, "has gone" if gone else "has been added" if added else "has changed")
+    raise ChangedImageError(f"The data set {images.dataset!r} has changed since this run began; run again.")
 
 
 def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.ndarray | None]:

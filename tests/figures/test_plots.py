@@ -168,7 +168,9 @@ def test_a_border_is_drawn_with_the_links_that_cross_it():
     t, aside = np.array([[-0.6, -0.4], [-0.1, 0.2], [0.4, 0.7]]), np.zeros((3, 2))
     figure = plots.plot_border(t, aside, np.array([-0.5, 0, 0.5]), np.array([1, 1, 1]), "clusters 1 and 2")
     above, below = figure.axes
-    crossing = [line for line in above.lines if line.get_color() == plots.LOSS and len(np.unique(line.get_xdata())) == 2]
+    crossing = [
+        line for line in above.lines if line.get_color() == plots.LOSS and len(np.unique(line.get_xdata())) == 2
+    ]
     assert [list(line.get_xdata()) for line in crossing] == [[-0.1, 0.2]]
     assert above.get_title() == "clusters 1 and 2" and list(below.lines[0].get_ydata()) == [1, 1, 1]
 

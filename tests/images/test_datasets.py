@@ -24,6 +24,7 @@ from helpers.clustering.silhouette import silhouette_samples
 from helpers.clustering.sweep import sweep_kmeans
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.core.fingerprints import import_closure
+from helpers.core.runs import one_run
 from helpers.images import registry
 from helpers.images.collection import ChangedImageError, FetchError, ImageSet, read_pixels
 from helpers.images.datasets import load_features, load_images
@@ -550,6 +551,41 @@ def test_readers_of_downloaded_pictures_are_followed_too():
 # --- what has changed, what cannot be read ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: picture(folder / "b" / "9.png", "lime"), "The file b/9.png has been added"),
+        (lambda folder: (folder / "b" / "2.png").unlink(), "The file b/2.png has gone"),
+        (lambda folder: picture(folder / "b" / "2.png", "lime"), "The file b/2.png has changed"),
+        (lambda folder: (folder / "b" / "2.png").rename(folder / "a" / "2.png"), "The file a/2.png has been added"),
+        (lambda folder: (folder / "notes.txt").write_text(""), "The file notes.txt has been added"),
+    ],
+    ids=["added", "gone", "changed", "moved", "left out"],
+)
+@pytest.mark.parametrize("n_images", [None, 2])
+def test_a_folder_that_changes_during_a_run_is_refused(tmp_path, change, says, n_images):
+    """A sample of a changed folder is another one, so it is the folder that is compared."""
+    for name, color in (("a/1.png", "red"), ("b/2.png", "blue"), ("b/3.png", "gray")):
+        picture(tmp_path / name, color)
+    dataset = f"folder:{tmp_path}"
+    with one_run():
+        first = load_images(dataset, n_images=n_images)
+        assert load_images(dataset, n_images=n_images).fingerprint == first.fingerprint
+        change(tmp_path)
+        with pytest.raises(ChangedImageError) as error:
+            load_images(dataset, n_images=n_images)
+        assert str(error.value) == f"{says} since this run began; run again once its folder no longer changes."
+    load_images(dataset, n_images=n_images)
+
+
+def test_a_run_keeps_data_sets_apart(tmp_path):
+    picture(tmp_path / "1.png")
+    with one_run():
+        for dataset in (f"folder:{tmp_path}", "digits", "synthetic:null"):
+            assert load_images(dataset).fingerprint == load_images(dataset).fingerprint
+        assert load_images("synthetic:null", random_state=1).fingerprint != load_images("synthetic:null").fingerprint
+
+
 def test_a_collection_can_be_pickled(tmp_path):
     picture(tmp_path / "1.png")
     for images in (load_images(f"folder:{tmp_path}"), load_images("digits", n_images=4), load_images("synthetic:null")):
@@ -623,10 +659,10 @@ def test_a_file_at_an_address_that_changes_is_not_believed(bucket):
     files = fsspec.filesystem("memory")
     there = fsspec.filesystem("memory").cat_file("/bucket/b/1.png")
     files.pipe("/bucket/b/1.png", b"other")
-    with pytest.raises(ChangedImageError, match=r"^The image 1.png has changed"):
+    with pytest.raises(ChangedImageError, match=r"^The file b/1.png has changed since this run began; run again"):
         images.open(images.names.index("b/1.png"))
     files.rm("/bucket/a/2.PNG")
-    with pytest.raises(ChangedImageError, match=r"^The image 2.PNG can no longer be read: FileNotFoundError\.$"):
+    with pytest.raises(ChangedImageError, match=r"^The file a/2.PNG has become unreadable \(FileNotFoundError\) since"):
         images.open(images.names.index("a/2.PNG"))
     files.pipe("/bucket/b/1.png", there)
     images.open(images.names.index("b/1.png"))

@@ -15,6 +15,7 @@ import pytest
 from conftest import copied_sources, run
 from nbclient import NotebookClient
 from papermill import inspect_notebook
+from PIL import Image
 
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.pages.execution import run_notebook
@@ -223,6 +224,26 @@ def test_dying_kernel_is_reported(tmp_path):
 
     with pytest.raises(NotebookError, match="kernel died"):
         run_notebook(broken(tmp_path, die), tmp_path / "out.ipynb", Parameters(dataset="digits"))
+
+
+def test_a_folder_that_a_camera_writes_to_ends_the_run_in_one_sentence(tmp_path):
+    """The kernel opens the images again, and finds another one among them."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for level in range(8):
+        Image.new("L", (9, 9), level).save(photos / f"{level}.png")
+
+    def add_a_picture(notebook):
+        source = f"import shutil\nshutil.copy({str(photos / '1.png')!r}, {str(photos / 'new.png')!r})"
+        ask = "from helpers.study import Study\nStudy.from_names(globals()).images"
+        notebook.cells = [cell_of_parameters(notebook), *map(nbformat.v4.new_code_cell, (source, ask))]
+
+    parameters = Parameters(dataset=f"folder:{photos}", k_max=3, cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(NotebookError) as error:
+        run_notebook(broken(tmp_path, add_a_picture), tmp_path / "out.ipynb", parameters)
+    assert str(error.value) == (
+        "The file new.png has been added since this run began; run again once its folder no longer changes."
+    )
 
 
 def test_data_are_checked_before_anything_is_executed(tmp_path):
