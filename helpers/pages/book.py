@@ -82,6 +82,8 @@ def build_book(
 
     used = {path: used_parameters(path) for path in notebook_sources(source_dir)}
     images = open_images(parameters, Parameters.model_fields)
+    if images.left_out:
+        say(f"{len(images.left_out):,} files are left out, which by their names are no images that are read")
     build_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(build_dir / ".lock", timeout=0):

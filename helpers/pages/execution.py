@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.cache import check_folder
 from ..core.conventions import ROOT, ParameterError
 from ..core.runs import one_run
 from ..core.scheduling import LOCAL, use_scheduler
@@ -77,10 +78,13 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     Raises
     ------
     ParameterError
-        If the data set cannot be opened or has too few images for ``k_max``, or the scheduler cannot be used.
+        If the data set cannot be opened or has too few images for ``k_max``, or the cache or the scheduler cannot be
+        used.
     NotebookError
         If the data set is not what this run found when it first opened it.
     """
+    if "cache_dir" in names:
+        check_folder(parameters.cache_dir)
     if "scheduler" in names and parameters.scheduler != LOCAL:
         # Each notebook connects to it from its own process; here it is only tried.
         use_scheduler(parameters.scheduler, cache_dir=parameters.cache_dir)

@@ -9,13 +9,17 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import copied_sources, run
 from nbclient import NotebookClient
 from papermill import inspect_notebook
 from PIL import Image
+from sklearn.neighbors import NearestNeighbors
 
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.pages.execution import run_notebook
@@ -259,6 +263,20 @@ def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
         ROOT / "notebooks" / "embeddings.ipynb", tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10)
     )
     assert executed == ["embeddings.ipynb"]
+
+
+def test_chance_in_the_first_chapter_does_not_count_an_image_as_its_own_neighbour():
+    """Of two pairs, a random other image is of the same kind in one case of three, and an image itself always."""
+    cells = nbformat.read(ROOT / "notebooks" / "embeddings.ipynb", as_version=4).cells
+    (source,) = (cell.source for cell in cells if "chance =" in cell.source)
+    labels = np.array(["a", "a", "b", "b"])
+    shown = {
+        **{"np": np, "pd": pd, "images": SimpleNamespace(labels=labels), "study": SimpleNamespace(labels=labels)},
+        "neighbors": NearestNeighbors().fit([[0.0], [1], [8], [9]]),
+    }
+    exec(source, shown)
+    assert shown["same"] == 1 and shown["chance"] == pytest.approx(1 / 3)
+    assert "; a random other image, for 33.3%." in shown["agreement"]
 
 
 # --- five ways --------------------------------------------------------------------------------------------------------
