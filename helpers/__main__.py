@@ -18,6 +18,7 @@ except ModuleNotFoundError as missing:
     )
 
 from .core.conventions import ROOT, ParameterError
+from .core.runs import one_run
 from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
 from .pages.sources import NotebookError
@@ -90,6 +91,7 @@ def _book(arguments: argparse.Namespace) -> int:
     return 0
 
 
+@one_run()
 def _run(arguments: argparse.Namespace) -> int:
     parameters = _parameters(arguments)
     check_used([name for name, _ in arguments.parameter], arguments.notebooks)

@@ -48,8 +48,8 @@ class Parameters(BaseModel):
     dataset: str = Field(
         "solar-cells",
         title="folder:PATH or a known name",
-        description=f"the images: `{_OWN_IMAGES}` for your own, where PATH is a folder or an address such as "
-        f"`s3://bucket/photos`, {_DATASETS}",
+        description=f"the images: `{_OWN_IMAGES}` for your own, where PATH is a folder, a zip file or an address "
+        f"such as `s3://bucket/photos`, {_DATASETS}",
     )
     pictures: str | None = Field(
         None,

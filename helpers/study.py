@@ -16,7 +16,7 @@ from sklearn.utils import check_array
 from .clustering.reduction import PrincipalComponents, fit_pca, fit_umap, normalize_features
 from .clustering.silhouette import SilhouetteDetails, silhouette_details, silhouette_table
 from .clustering.sweep import KMeansSweep, sweep_kmeans
-from .core.cache import cached
+from .core.cache import cached, check_folder
 from .core.conventions import ParameterError
 from .core.groups import encode_groups
 from .core.scheduling import use_scheduler
@@ -39,6 +39,7 @@ from .parameters import Parameters
 # References are many, so each is clustered from one start.
 N_INIT_REFERENCES = 1
 N_REFERENCES = 6
+_NOTHING = "there is nothing to cluster, and at least two different images are needed"
 
 
 class Study:
@@ -74,9 +75,10 @@ class Study:
         Raises
         ------
         ParameterError
-            At a value that is not allowed, or a scheduler that cannot be used.
+            At a value that is not allowed, a cache that cannot be a folder, or a scheduler that cannot be used.
         """
         study = cls(Parameters.from_names(names))
+        check_folder(study.params.cache_dir)
         use_scheduler(study.params.scheduler, cache_dir=study.params.cache_dir)
         return study
 
@@ -160,6 +162,8 @@ class Study:
             groups=params.groups,
         )
         images.comes_with(params.backbone, params.weights, params.precision)
+        if len(images) > 1 and len(set(images.contents)) == 1:
+            raise ParameterError(f"All {len(images):,} images of {params.dataset!r} are copies of one: {_NOTHING}.")
         return images
 
     @cached_property
@@ -175,6 +179,12 @@ class Study:
         )
         if "k_max" in params.model_fields_set:
             params.check_images(len(embeddings.features))
+        features = embeddings.features
+        if len(features) > 1 and all(np.array_equal(row, features[0]) for row in features):
+            raise ParameterError(
+                f"All {len(features):,} images of {params.dataset!r} that can be read look the same to the network "
+                f"{params.backbone!r}: {_NOTHING}."
+            )
         return embeddings
 
     @cached_property

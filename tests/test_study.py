@@ -13,6 +13,7 @@ from PIL import Image
 from helpers import study as module
 from helpers.core.conventions import ParameterError
 from helpers.criteria.halves import link_valleys, stability
+from helpers.pages.execution import open_images
 from helpers.parameters import Parameters
 from helpers.study import Study
 
@@ -160,7 +161,7 @@ def test_groups_of_images_that_can_be_read(tmp_path):
     for name in ("a/1", "a/2", "b/3", "c/4", "d/5", "d/6"):
         path = tmp_path / "photos" / f"{name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.random.default_rng(len(name)).integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(path)
+        Image.fromarray(np.random.default_rng(int(name[-1])).integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(path)
     (tmp_path / "photos" / "a" / "1.png").write_bytes(b"")
     params = {"dataset": f"folder:{tmp_path / 'photos'}", "backbone": "pixels", "cache_dir": str(tmp_path / "cache")}
     assert Study(Parameters(**params)).groups is None
@@ -168,6 +169,51 @@ def test_groups_of_images_that_can_be_read(tmp_path):
     (tmp_path / "photos" / "b" / "3.png").write_bytes(b"")
     with pytest.raises(ParameterError, match="images that can be read, makes 3 groups of 4 samples"):
         _ = Study(Parameters(**params, groups="folder")).groups
+
+
+def same_pictures(folder, kinds):
+    """Write one picture several times, as a file of each kind."""
+    folder.mkdir()
+    for number, kind in enumerate(kinds):
+        Image.new("RGB", (8, 8), "red").save(folder / f"{number}.{kind}")
+    return {"dataset": f"folder:{folder}", "backbone": "pixels", "k_max": 2, "cache_dir": str(folder.parent / "cache")}
+
+
+def test_copies_of_one_image_are_refused_at_the_start(tmp_path):
+    params = same_pictures(tmp_path / "photos", ["png"] * 4)
+    with pytest.raises(ParameterError) as error:
+        _ = Study(Parameters(**params)).images
+    assert str(error.value) == (
+        f"All 4 images of 'folder:{tmp_path / 'photos'}' are copies of one: there is nothing to cluster, and at least "
+        "two different images are needed."
+    )
+    (tmp_path / "photos" / "broken.png").write_bytes(b"")
+    with pytest.raises(
+        ParameterError, match="^All 4 images of .* that can be read look the same to the network 'pixels'"
+    ):
+        _ = Study(Parameters(**params)).embeddings
+
+
+def test_images_that_look_alike_in_different_files_are_refused_once_they_are_embedded(tmp_path):
+    params = same_pictures(tmp_path / "photos", ["png", "bmp", "tif"])
+    assert len(Study(Parameters(**params)).images) == 3
+    with pytest.raises(
+        ParameterError, match="^All 3 images of .* the network 'pixels': there is nothing to cluster, and"
+    ):
+        _ = Study(Parameters(**params)).embeddings
+    Image.new("RGB", (8, 8), "blue").save(tmp_path / "photos" / "z.png")
+    assert len(Study(Parameters(**params)).embeddings.features) == 4
+
+
+@pytest.mark.parametrize("below", ["", "deeper/cache"])
+def test_a_cache_that_cannot_be_a_folder_is_refused_before_any_work(tmp_path, below, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(module, "load_images", lambda *args, **kwds: pytest.fail("opened"))
+    names = {"dataset": "digits", "cache_dir": str(tmp_path / "file" / below)}
+    reason = r"cannot be made \(Not a directory\)" if below else "is a file"
+    for begin in (Study.from_names, lambda names: open_images(Parameters(**names), Parameters.model_fields)):
+        with pytest.raises(ParameterError, match=f"^cache_dir = '{tmp_path}/.*' must be a folder, and .* {reason}.$"):
+            begin(names)
 
 
 def test_a_k_that_was_not_tried_is_named(digits):

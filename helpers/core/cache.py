@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from .conventions import resolve_path
+from .conventions import ParameterError, resolve_path
 from .files import write_atomically
 from .fingerprints import digest, library_versions, source_digest, sources_edited, to_json
 from .locks import ALIVE, LOCK, one_at_a_time
@@ -115,6 +115,22 @@ def is_cached(
     """Tell whether `cached` would find the result of this call, undamaged."""
     module = function.__module__
     return not sources_edited(module) and _read(_path(cache_dir, function, args, kwargs, module)) is not None
+
+
+def check_folder(cache_dir: str | Path) -> None:
+    """Make the folder of the results, before hours are spent on what is to be stored in it.
+
+    Raises
+    ------
+    ParameterError
+        If there can be no such folder.
+    """
+    folder = resolve_path(cache_dir)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "is a file" if folder.is_file() else f"cannot be made ({error.strerror})"
+        raise ParameterError(f"cache_dir = {str(cache_dir)!r} must be a folder, and {folder} {reason}.") from None
 
 
 def remove_leftovers(cache_dir: str | Path, function: Callable[..., Any]) -> None:

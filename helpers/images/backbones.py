@@ -17,8 +17,9 @@ from PIL import Image, ImageOps
 
 from ..core.conventions import did_you_mean, listed, resolve_path
 from ..core.fingerprints import digest
+from ..core.runs import first_found
 from .engine import can_compile, compile_network
-from .weights import EmbeddingError, file_sha256, load_state, match_tensors, read_state
+from .weights import ChangedWeightsError, EmbeddingError, file_sha256, load_state, match_tensors, read_state
 
 if TYPE_CHECKING:
     import torch
@@ -193,14 +194,21 @@ def backbone_key(backbone: str, weights: str | None = None) -> str:
     Raises
     ------
     EmbeddingError
-        If the network is unknown, or its weights are neither here nor can be downloaded.
+        If the network is unknown, its weights are neither here nor can be downloaded, or they are not those that this
+        run found first.
     """
     if not find_backbone(backbone).has_weights:
         return backbone
     path = find_weights(backbone, weights)
-    if path is not None:
-        return digest(backbone, file_sha256(path))
-    state = load_backbone(backbone).model.state_dict()
+    key = digest(backbone, file_sha256(path)) if path else _key_of_state(backbone, load_backbone(backbone))
+    if first_found(["weights", backbone, str(path)], key) != key:
+        raise ChangedWeightsError.of(backbone, path)
+    return key
+
+
+def _key_of_state(backbone: str, network: Backbone) -> str:
+    """Compute a digest of the name and the tensors of a network whose library keeps its weights itself."""
+    state = network.model.state_dict()
     return digest(backbone, *(part for name in sorted(state) for part in (name, state[name].numpy())))
 
 

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import lzma
 import os
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +28,14 @@ from ..core.fingerprints import digest
 
 # The formats of the endings by which image files are found. Another format under such a name would start decoders that
 # nobody asked for, Ghostscript too.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 # Pillow loads its decoders at the first use, and two threads that do so at once find only some of them.
 Image.init()
 _MAX_FILE_BYTES = 2**30
+# What stands where a picture of measured values has none: a number that its file names, or one of those in use.
+_NO_DATA_TAG = 42113  # of GDAL, in TIFF
+_NO_DATA_VALUES = (-9999, -99999, -32768)
+_NO_VALUE = 1e30  # and beyond
 
 
 class CollectionError(RuntimeError):
@@ -35,7 +43,16 @@ class CollectionError(RuntimeError):
 
 
 class ChangedImageError(CollectionError):
-    """An image is not what it was when its collection was opened."""
+    """An image is not what it was when its collection was opened, or its run began."""
+
+    @classmethod
+    def of(cls, name: str, what: str) -> ChangedImageError:
+        """Say in a sentence what happened to an image."""
+        return cls(f"The file {name} {what} since this run began; run again once its folder no longer changes.")
+
+
+class ChangedContentError(Exception):
+    """What a reader says of an image whose content is another one; `ImageSet.open` adds the image's name."""
 
 
 class FetchError(CollectionError):
@@ -75,6 +92,8 @@ class ImageSet:
         by itself.
     group : str
         What a group is called.
+    left_out : list of str
+        Names of the files that were found beside the images and are not read, since their endings are no images'.
     """
 
     names: list[str]
@@ -90,6 +109,7 @@ class ImageSet:
     takes_pictures: bool = False
     groups: np.ndarray | None = None
     group: str = "group"
+    left_out: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -105,10 +125,10 @@ class ImageSet:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 over the names, labels, details, features and contents of all images."""
+        """SHA-256 over the names, labels, details, features and contents of all images, and the names left out."""
         labels = None if self.labels is None else self.labels.tolist()
         details = [part for name in sorted(self.details) for part in (name, self.details[name])]
-        return digest(self.names, labels, self.contents, *details, self.features)
+        return digest(self.names, labels, self.contents, *details, self.features, *filter(None, [self.left_out]))
 
     def comes_with(self, backbone: str, weights: str | None, precision: str) -> bool:
         """Tell whether the collection comes with the features of a network, so that none need be computed.
@@ -142,10 +162,13 @@ class ImageSet:
         CollectionError
             If the file has changed since the collection was opened, or cannot be fetched now.
         """
-        return as_rgb(self.read(self.items[i], self.contents[i]))
+        try:
+            return as_rgb(self.read(self.items[i], self.contents[i]))
+        except ChangedContentError as change:
+            raise ChangedImageError.of(self.names[i], str(change)) from None
 
     def take(self, indices: Sequence[int] | np.ndarray) -> ImageSet:
-        """Select the images at `indices`, in that order, as a collection of their own."""
+        """Select the images at `indices`, in that order, as a collection of their own, with no files beside it."""
         rows = np.asarray(indices, dtype=np.int64)
         return replace(
             self,
@@ -156,6 +179,7 @@ class ImageSet:
             details={name: values[rows] for name, values in self.details.items()},
             features=None if self.features is None else self.features[rows],
             groups=None if self.groups is None else self.groups[rows],
+            left_out=[],
         )
 
 
@@ -167,25 +191,34 @@ def read_pixels(pixels: np.ndarray, content: str) -> Image.Image:
     return Image.fromarray(pixels)
 
 
-def read_file(path: Path | str, content: str) -> Image.Image:
+@dataclass(frozen=True)
+class Member:
+    """A file in a zip file of this machine."""
+
+    archive: Path
+    name: str
+
+
+def read_file(path: Path | Member | str, content: str) -> Image.Image:
     """Open the picture of a file, if its content is still the one of which `content` is the SHA-256.
 
     Raises
     ------
     OSError or ValueError
         If the file cannot be read, as when its collection was opened, or is larger than 1 GiB.
-    CollectionError
-        If it has changed, or cannot be fetched now.
+    ChangedContentError
+        If it has changed.
+    FetchError
+        If it cannot be fetched now.
     """
-    name = Path(path).name
     try:
         data = _read(path)
     except OSError as error:
         if unreadable(error) != content:
-            raise ChangedImageError(f"The image {name} can no longer be read: {error.strerror}.") from None
+            raise ChangedContentError(f"has become unreadable ({error.strerror})") from None
         raise
     if hashlib.sha256(data).hexdigest() != content:
-        raise ChangedImageError(f"The image {name} has changed since its collection was opened.")
+        raise ChangedContentError("has changed")
     return Image.open(io.BytesIO(data), formats=_FORMATS)
 
 
@@ -194,14 +227,41 @@ def unreadable(error: OSError) -> str:
     return f"unreadable: {error.strerror}"
 
 
-def _read(path: Path | str) -> bytes:
-    """Read a file of this machine, or fetch one from its address."""
+def _read(path: Path | Member | str) -> bytes:
+    """Read a file of this machine, unpack one from a zip file, or fetch one from its address."""
+    if isinstance(path, Member):
+        return unpack(path)
     if not isinstance(path, Path):
         return fetch(path)
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size > _MAX_FILE_BYTES:
             raise ValueError("the file is larger than 1 GiB")
         return file.read()
+
+
+def unpack(member: Member) -> bytes:
+    """Unpack a file from a zip file, into memory.
+
+    Raises
+    ------
+    OSError
+        If it is not there, is damaged, or is larger than 1 GiB.
+    """
+    about = os.stat(member.archive)
+    archive = _opened(member.archive, (about.st_ino, about.st_size, about.st_mtime_ns))
+    try:
+        info = archive.getinfo(member.name)
+        if info.file_size > _MAX_FILE_BYTES:  # no more than this is unpacked, whatever there is
+            raise OSError(0, "the file is larger than 1 GiB")
+        return archive.read(info)
+    except (KeyError, EOFError, RuntimeError, ValueError, zipfile.BadZipFile, zlib.error, lzma.LZMAError):
+        raise OSError(0, "it is damaged in the zip file, or not there") from None
+
+
+@lru_cache(maxsize=1)
+def _opened(archive: Path, state: tuple[int, ...]) -> zipfile.ZipFile:
+    """Open a zip file in one state, once for all of its files, since its list of them may be long."""
+    return zipfile.ZipFile(archive)
 
 
 def fetch(address: str) -> bytes:
@@ -238,13 +298,24 @@ def draw_tile(text: str, content: str = "") -> Image.Image:
 
 def as_rgb(image: Image.Image) -> Image.Image:
     """Convert an image to what a viewer would show: upright, its first frame, transparency on white, RGB."""
+    no_data = getattr(image, "tag_v2", {}).get(_NO_DATA_TAG)
     image = ImageOps.exif_transpose(image)
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        # More than 8 bits a pixel: show the range that the image uses, as viewers do; `convert` would clip it.
-        values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0, neginf=0)
-        low, high = values.min(), values.max()
-        image = Image.fromarray(np.uint8(255 * ((values - low) / max(high - low, 1e-12))))
+        image = Image.fromarray(_eight_bits(np.asarray(image, dtype=np.float32), no_data))
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))
     return image.convert("RGB")
+
+
+def _eight_bits(values: np.ndarray, no_data: object) -> np.ndarray:
+    """Show the range of values that an image uses, as viewers do; `convert` would clip it.
+
+    A pixel without a value is black and takes no part in the range: next to 1e38, all others would be equal.
+    """
+    missing = ~(np.abs(values) < _NO_VALUE) | np.isin(values, _NO_DATA_VALUES)
+    with suppress(TypeError, ValueError):  # the tag is a text that anybody may have written
+        missing |= np.isin(values, np.float32(no_data))
+    used = values[~missing] if not missing.all() else np.zeros(1)
+    low, high = used.min(), used.max()
+    return np.uint8(255 * ((np.where(missing, low, values) - low) / max(high - low, 1e-12)))

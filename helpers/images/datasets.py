@@ -7,18 +7,23 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Callable, Sequence
+import re
+import stat
+import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..core.conventions import ParameterError, listed, resolve_path
 from ..core.fingerprints import digest
+from ..core.runs import first_found
 from . import torchvision_sets  # noqa: F401, since it registers data sets
-from .collection import FetchError, ImageSet, draw_tile, read_file, read_pixels
-from .files import IMAGE_ENDINGS, file_digests, find_addresses, find_images, walk
+from .collection import ChangedImageError, FetchError, ImageSet, draw_tile, read_file, read_pixels
+from .files import IMAGE_ENDINGS, Found, count_kinds, file_digests, find_addresses, find_images, find_members
 from .groups import group_images
 from .registry import dataset_forms, find_dataset, register_dataset
 
@@ -29,6 +34,8 @@ _N_SYNTHETIC = 1000
 # changes at multiples of 60 at first, and later also elsewhere, so some blocks hold cells of two modules. Blocks do not
 # begin anew there, since the kind is a label.
 _CELLS_OF_A_BLOCK = 60
+# File systems whose addresses look as if: github://owner:repository@branch, git://repository:branch@file.
+_WITHOUT_PASSWORDS = ("github", "git")
 
 
 def load_images(
@@ -45,8 +52,8 @@ def load_images(
     ----------
     dataset : str
         ``solar-cells``, ``digits``, ``imagenet-sample``, ``synthetic:NAME``, ``torchvision:NAME``, or ``folder:PATH``
-        for the images below a folder, whose subfolders name their classes. A relative path starts at the repository;
-        an address such as ``s3://bucket/photos`` is one that fsspec knows.
+        for the images below a folder or in a zip file, whose subfolders name their classes. A relative path starts at
+        the repository; an address such as ``s3://bucket/photos`` is one that fsspec knows.
     n_images : int, optional
         Take a random sample of this size, in the order of the collection, in which each class has its share.
     random_state : int
@@ -69,6 +76,8 @@ def load_images(
     ParameterError
         If there is no such collection, it is not here, it is empty, or it has fewer images than asked for; or as
         `group_images`.
+    CollectionError
+        If it is not what it was when this run first opened it, naming the file that changed.
 
     Examples
     --------
@@ -85,7 +94,24 @@ def load_images(
         raise ParameterError(f"pictures = {pictures!r} is for {places}, not {dataset!r}.")
     images = kind.load(argument=dataset.partition(":")[2], pictures=pictures, random_state=random_state)
     images = replace(images, dataset=dataset, credit=kind.credit, takes_pictures=bool(kind.pictures))
-    return group_images(images if n_images is None else _sample(images, n_images, random_state), groups)
+    _check_same(images, [dataset, pictures, random_state])
+    if n_images is not None:
+        images = replace(_sample(images, n_images, random_state), left_out=images.left_out)
+    return group_images(images, groups)
+
+
+def _check_same(images: ImageSet, opened: list[Any]) -> None:
+    """Refuse a collection that is not what this run found when it first opened it."""
+    now = {**dict(zip(images.names, images.contents)), **dict.fromkeys(images.left_out, "left out")}
+    first = first_found(["images", *opened], {"fingerprint": images.fingerprint, "contents": now})
+    if first["fingerprint"] == images.fingerprint:
+        return
+    before = first["contents"]
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            gone, added = name not in now, name not in before
+            raise ChangedImageError.of(name, "has gone" if gone else "has been added" if added else "has changed")
+    raise ChangedImageError(f"The data set {images.dataset!r} has changed since this run began; run again.")
 
 
 def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.ndarray | None]:
@@ -254,60 +280,79 @@ def _varying_norm(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 @register_dataset("folder:", credit="", placeholder="PATH")
 def _folder(*, argument: str, **_: object) -> ImageSet:
     dataset = f"folder:{argument}"
-    path = argument.removeprefix("file://").removeprefix("local://")
+    path = _without_scheme(argument)
     if not path:
         raise ParameterError(f"The data set {dataset!r} names no folder; write folder:PATH, as in folder:/my/images.")
     if "://" in path:
         return _address(path)
+    place = resolve_path(path)
+    if os.path.isfile(place) and (place.suffix.lower() == ".zip" or zipfile.is_zipfile(place)):
+        return _files(find_members(place), f"The zip file {place}")
     folder = _existing_folder(path, f"of the data set {dataset!r}")
-    paths = find_images(folder)
-    if not paths:
-        n_files = sum(1 for _ in walk(folder))
-        raise ParameterError(
-            f"The folder {folder} holds no images: none of its {n_files} files ends in {' '.join(IMAGE_ENDINGS)}."
-            if n_files
-            else f"The folder {folder} is empty: it must hold images ({' '.join(IMAGE_ENDINGS)})."
-        )
-    return _files([path.relative_to(folder).as_posix() for path in paths], paths)
+    return _files(find_images(folder), f"The folder {folder}")
+
+
+def _without_scheme(path: str) -> str:
+    """Take what names this machine off the front of a path, and leave other addresses as they are."""
+    local = "file|local" if "::" in path else "file|local|zip"
+    return re.sub(rf"^(?:{local}):(?://(?:localhost(?=/))?|(?=/))", "", path)
 
 
 def _address(address: str) -> ImageSet:
     kind, _, rest = address.partition("://")
-    if ":" in rest.partition("@")[0] and "@" in rest.partition("/")[0]:
+    # Where a file system has other parts in these places, it takes no password there.
+    if kind not in _WITHOUT_PASSWORDS and ":" in rest.partition("@")[0] and "@" in rest.partition("/")[0]:
         raise ParameterError(
             f"The {kind}:// address of the data set has a password in it, which the book would print; leave it to the "
             "settings of the package that reads such addresses."
         )
     if "::" in address.partition("[")[0]:
-        raise ParameterError(f"The address {address} is a chain of addresses; give one, such as s3://bucket/photos.")
+        raise ParameterError(
+            f"The address {address} is a chain of addresses; give one, such as s3://bucket/photos, or the path of a "
+            "zip file, as in folder:photos.zip."
+        )
     address = f"{kind}://{rest.rstrip('/')}"
+    hint = "; a zip file is read from this machine only" if address.lower().endswith(".zip") else ""
     try:
-        paths = find_addresses(address)
+        return _files(find_addresses(address), f"The address {address}")
+    except (ParameterError, FetchError) as error:
+        raise ParameterError(str(error)) from None
     except FileNotFoundError:
-        paths = []
+        raise ParameterError(
+            f"The address {address} does not exist or holds no images ({' '.join(IMAGE_ENDINGS)}){hint}."
+        ) from None
     except Exception as error:  # file systems raise almost anything
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ParameterError(f"The address {address} of the data set cannot be read: {reason}.") from None
-    if not paths:
-        raise ParameterError(f"The address {address} does not exist or holds no images ({' '.join(IMAGE_ENDINGS)}).")
-    try:
-        return _files([path.removeprefix(address).lstrip("/") for path in paths], paths)
-    except FetchError as error:
-        raise ParameterError(str(error)) from None
+        raise ParameterError(f"The address {address} of the data set cannot be read: {reason}{hint}.") from None
 
 
-def _files(names: list[str], paths: Sequence[Path | str]) -> ImageSet:
-    """Make a collection of files whose names begin with their class, if there is more than one."""
-    labels = np.array([name.rpartition("/")[0] for name in names])
+def _files(found: Found, where: str) -> ImageSet:
+    """Make a collection of the files found somewhere; their names begin with their class, if there is more than one."""
+    if not found.names:
+        n_files, endings = len(found.left_out), " ".join(IMAGE_ENDINGS)
+        if not n_files:
+            raise ParameterError(f"{where} is empty: it must hold images ({endings}).")
+        kinds = count_kinds(found.left_out)
+        raise ParameterError(f"{where} holds no images: none of its {n_files} files ends in {endings}; it has {kinds}.")
+    labels = np.array([name.rpartition("/")[0] for name in found.names])
     known = labels if len(set(labels)) > 1 else None
-    return ImageSet(names, known, file_digests(paths), paths, read_file)
+    contents = file_digests(found.places)
+    return ImageSet(found.names, known, contents, found.places, read_file, left_out=found.left_out)
 
 
 def _existing_folder(path: str, owner: str) -> Path:
     folder = resolve_path(path)
-    if not folder.is_dir():
-        reason = "is a file, not a folder" if folder.exists() else "does not exist"
-        raise ParameterError(f"The folder {folder} {owner} {reason}.")
+    try:
+        is_folder = stat.S_ISDIR(os.stat(folder).st_mode)
+    except PermissionError:
+        raise ParameterError(f"The folder {folder} {owner} may not be read.") from None
+    except (OSError, ValueError):
+        # Of one slash, it would be a folder of that name.
+        address = re.match(r"[a-z][a-z0-9+.-]+:/", path)
+        hint = f"; an address has two slashes, as in {address[0]}/" if address else ""
+        raise ParameterError(f"The folder {folder} {owner} does not exist{hint}.") from None
+    if not is_folder:
+        raise ParameterError(f"The folder {folder} {owner} is a file, not a folder or a zip file of images.")
     if not os.access(folder, os.R_OK | os.X_OK):
         raise ParameterError(f"The folder {folder} {owner} may not be read.")
     return folder

@@ -27,7 +27,7 @@ from ..core.scheduling import check_workers, run_tasks
 from .backbones import LITE0, Backbone, backbone_key, find_weights, load_backbone
 from .collection import CollectionError, ImageSet
 from .engine import arithmetic
-from .weights import EmbeddingError
+from .weights import ChangedWeightsError, EmbeddingError
 
 CHUNK_SIZE = 64
 _MAX_BYTES_IN_MEMORY = 2**32
@@ -197,8 +197,11 @@ _LOADING = Lock()
 
 @lru_cache(maxsize=1)
 def _loaded(backbone: str, weights: str | None, network: str, batch_size: int, precision: str, device: str) -> Backbone:
-    """Load a network, once in a process."""
-    return load_backbone(backbone, weights).ready(batch_size, precision, device)
+    """Load a network, once in a process, and refuse it if its weights are no longer those in the key."""
+    loaded = load_backbone(backbone, weights)
+    if backbone_key(backbone, weights) != network:
+        raise ChangedWeightsError.of(backbone, find_weights(backbone, weights))
+    return loaded.ready(batch_size, precision, device)
 
 
 def _device() -> str:

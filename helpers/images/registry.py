@@ -6,11 +6,12 @@ registry, so a further kind is named in one place.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.conventions import ParameterError, did_you_mean
+from ..core.conventions import ParameterError, did_you_mean, resolve_path
 from .collection import ImageSet
 
 
@@ -100,5 +101,8 @@ def find_dataset(dataset: str, *, comes_as_features: bool = False) -> DatasetKin
         return kind
     known = [kind for kind in dataset_kinds() if kind.comes_as_features >= comes_as_features]
     near = did_you_mean(dataset, [kind.name for kind in known])
+    paths = [kind.name + dataset for kind in known if kind.placeholder == "PATH"]
+    if paths and dataset and (re.search(r"[/\\]|\.zip$", dataset) or resolve_path(dataset).exists()):
+        near = f" (did you mean {paths[0]!r}?)"
     allowed = ", ".join(kind.full_name for kind in known)
     raise ParameterError(f"There is no data set {dataset!r}{near}; allowed are {allowed}.")

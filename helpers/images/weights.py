@@ -16,6 +16,16 @@ class EmbeddingError(ParameterError):
     """No features can be computed; the message says what was wrong and where."""
 
 
+class ChangedWeightsError(EmbeddingError):
+    """The weights of a network are not what they were when their run began."""
+
+    @classmethod
+    def of(cls, backbone: str, path: Path | None) -> ChangedWeightsError:
+        """Say so in a sentence; `path` is None where the network's library keeps them."""
+        where = f" in {path}" if path else ""
+        return cls(f"The weights of {backbone}{where} have changed since this run began; run again.")
+
+
 def file_sha256(path: Path) -> str:
     """Compute the SHA-256 of a file."""
     with open(path, "rb") as file:

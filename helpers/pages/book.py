@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import re
@@ -15,6 +14,7 @@ import tempfile
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from ..core.cache import cached
 from ..core.conventions import ROOT
 from ..core.files import write_atomically
 from ..core.fingerprints import digest, source_digest
+from ..core.runs import one_run
 from ..images.backbones import backbone_key
 from ..images.collection import ImageSet
+from ..images.weights import file_sha256
 from ..parameters import Parameters, parameter_table
 from .execution import execute_source, open_images
 from .provenance import page_versions
@@ -37,6 +39,7 @@ _AT_ONCE = 2
 _PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photographs; other figures are charts
 
 
+@one_run()
 def build_book(
     parameters: Parameters,
     *,
@@ -72,18 +75,22 @@ def build_book(
     ParameterError
         If the data do not allow the parameters; nothing was executed then.
     NotebookError
-        If a notebook breaks a rule or fails, or a page has a warning.
+        If a notebook breaks a rule or fails, an image or another file that it reads changes meanwhile, or a page has a
+        warning.
     """
     from filelock import FileLock, Timeout
 
     used = {path: used_parameters(path) for path in notebook_sources(source_dir)}
     images = open_images(parameters, Parameters.model_fields)
+    if images.left_out:
+        say(f"{len(images.left_out):,} files are left out, which by their names are no images that are read")
     build_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(build_dir / ".lock", timeout=0):
-            shipped, own = _digest_of_shipped(source_dir), _digest_of_images(parameters, images)
-            data = {path: digest(shipped, own) if "dataset" in used[path] else shipped for path in used}
-            executed = _execute_all(used, parameters, data, build_dir, say)
+            shipped, own = _shipped(source_dir), _digest_of_images(parameters, images)
+            data = {path: digest(shipped, own if "dataset" in used[path] else None) for path in used}
+            check = partial(_check_shipped, shipped, source_dir)
+            executed = _execute_all(used, parameters, data, build_dir, say, check)
             return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
     except Timeout:
         raise NotebookError(
@@ -92,17 +99,24 @@ def build_book(
 
 
 def _digest_of_images(parameters: Parameters, images: ImageSet) -> str:
-    """Compute a digest of the images, and of the network's weights if a file of them is named."""
-    return digest(images, backbone_key(parameters.backbone, parameters.weights) if parameters.weights else None)
+    """Compute a digest of the images, and of the network with its weights unless the images come with its features."""
+    chosen = parameters.backbone, parameters.weights
+    return digest(images, None if images.comes_with(*chosen, parameters.precision) else backbone_key(*chosen))
 
 
-def _digest_of_shipped(source_dir: Path) -> str:
-    """Compute a digest of the tables and features that are shipped and that chapters read."""
-    files = [
-        *sorted((source_dir / "book" / "data").glob("*")),
-        *sorted((Path(__file__).parents[1] / "images" / "data").glob("*")),
-    ]
-    return digest([(path.name, hashlib.sha256(path.read_bytes()).hexdigest()) for path in files])
+def _shipped(source_dir: Path) -> dict[str, str]:
+    """Compute the SHA-256 of each of the tables and features that are shipped and that chapters read, by path."""
+    folders = source_dir / "book" / "data", Path(__file__).parents[1] / "images" / "data"
+    files = [path for folder in folders for path in sorted(folder.glob("*"))]
+    return {"/".join(path.parts[-3:]): file_sha256(path) for path in files}
+
+
+def _check_shipped(before: dict[str, str], source_dir: Path) -> None:
+    """Refuse what was executed while one of the shipped files was written."""
+    now = _shipped(source_dir)
+    for name in sorted(before.keys() | now.keys()):
+        if before.get(name) != now.get(name):
+            raise NotebookError(f"The file {name} has changed since this run began; run again.")
 
 
 def _execute_all(
@@ -111,10 +125,11 @@ def _execute_all(
     data: dict[Path, str],
     build_dir: Path,
     say: Callable[[str], None],
+    check: Callable[[], None],
 ) -> dict[str, str]:
     """Execute the notebooks, two at once, and return the texts of their files by name, in the order of `used`.
 
-    `data` has a digest of what each of them reads.
+    `data` has a digest of what each of them reads, and `check` raises where it is no longer what there is.
     """
     versions = page_versions()
     numbers = {path: f"[{number}/{len(used)}] {path.name}" for number, path in enumerate(used, start=1)}
@@ -137,6 +152,7 @@ def _execute_all(
                 "label": numbers[path],
                 "failed_dir": build_dir / "failed",
                 "ran": ran,
+                "check": check,
             },
         ).text
         if not ran:

@@ -6,17 +6,23 @@ import logging
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..core.cache import check_folder
 from ..core.conventions import ROOT, ParameterError
+from ..core.runs import one_run
 from ..core.scheduling import LOCAL, use_scheduler
-from ..images.collection import ImageSet
+from ..images.collection import ChangedImageError, CollectionError, ImageSet
+from ..images.weights import ChangedWeightsError
 from ..parameters import Parameters
 from ..study import Study
 from .sources import NotebookError, used_parameters
+
+# That something changed under a run is no fault of the notebook that noticed it.
+_CHANGED = (ChangedImageError.__name__, ChangedWeightsError.__name__)
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,7 @@ class ExecutedNotebook:
     text: str
 
 
+@one_run()
 def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str = "") -> Path:
     """Check a notebook and its parameters, execute it with papermill, and write the result.
 
@@ -50,7 +57,7 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
     ParameterError
         If the data set cannot be opened or is too small for the parameters; nothing was executed then.
     NotebookError
-        If the source breaks a rule or a cell fails.
+        If the source breaks a rule, a cell fails, or an image changes meanwhile.
     """
     names = used_parameters(path)
     open_images(parameters, names)
@@ -71,13 +78,21 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     Raises
     ------
     ParameterError
-        If the data set cannot be opened or has too few images for ``k_max``, or the scheduler cannot be used.
+        If the data set cannot be opened or has too few images for ``k_max``, or the cache or the scheduler cannot be
+        used.
+    NotebookError
+        If the data set is not what this run found when it first opened it.
     """
+    if "cache_dir" in names:
+        check_folder(parameters.cache_dir)
     if "scheduler" in names and parameters.scheduler != LOCAL:
         # Each notebook connects to it from its own process; here it is only tried.
         use_scheduler(parameters.scheduler, cache_dir=parameters.cache_dir)
         use_scheduler("")
-    images = Study(parameters).images
+    try:
+        images = Study(parameters).images
+    except CollectionError as error:
+        raise NotebookError(str(error)) from None
     if "k_max" in names:
         parameters.check_images(len(images))
     return images
@@ -119,6 +134,8 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
             progress_bar={"desc": label, "bar_format": "{desc}: cell {n_fmt} of {total_fmt} |{bar:20}| {elapsed}"},
         )
     except papermill.PapermillExecutionError as error:
+        if error.ename in _CHANGED:
+            raise NotebookError(error.evalue) from None
         line = next((line for line in error.source.splitlines() if line.strip()), "")
         # Counted as in the source, which has no cell of injected parameters.
         number = error.cell_index + 1 - bool(values)
@@ -142,6 +159,7 @@ def execute_source(
     label: str,
     failed_dir: Path,
     ran: list[str],
+    check: Callable[[], None],
 ) -> ExecutedNotebook:
     """Execute the text of a notebook; `cached` keeps the result, keyed by the arguments before the star.
 
@@ -166,11 +184,13 @@ def execute_source(
         Folder for what a failed notebook had done.
     ran : list of str
         Gets the name appended, so that the caller can tell execution from a result that was found.
+    check : callable
+        Called after the execution; raises if `data` is no longer the digest of what there is.
 
     Raises
     ------
     NotebookError
-        If a cell fails or the kernel dies.
+        If a cell fails or the kernel dies, or what the notebook reads has changed.
     """
     ran.append(name)
     with tempfile.TemporaryDirectory() as folder:
@@ -184,4 +204,5 @@ def execute_source(
             if output.exists():
                 shutil.copyfile(output, kept)
             raise NotebookError(str(error).replace(str(output), str(kept))) from None
+        check()
         return ExecutedNotebook(output.read_text(encoding="utf-8"))

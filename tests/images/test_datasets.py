@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import builtins
 import io
 import os
 import pickle
 import re
+import stat
 import sys
 import tarfile
 import types
 import urllib.error
 import urllib.request
+import zipfile
 
 import fsspec
 import numpy as np
@@ -24,9 +27,11 @@ from helpers.clustering.silhouette import silhouette_samples
 from helpers.clustering.sweep import sweep_kmeans
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.core.fingerprints import import_closure
-from helpers.images import registry
+from helpers.core.runs import one_run
+from helpers.images import files, registry
 from helpers.images.collection import ChangedImageError, FetchError, ImageSet, read_pixels
 from helpers.images.datasets import load_features, load_images
+from helpers.images.files import count_kinds
 from helpers.images.registry import dataset_forms, dataset_kinds, register_dataset
 from helpers.parameters import parameter_table
 
@@ -73,6 +78,18 @@ def test_folder_is_read_recursively_in_the_order_of_names(tmp_path):
     assert images.labels.tolist() == ["", "a", "b", "b"]
 
 
+def test_files_of_other_kinds_are_listed(tmp_path):
+    for name in ("1.png", "a/2.HEIC", "a/3.heic", "README", "notes.txt", ".hidden.txt"):
+        picture(tmp_path / name, format="png")
+    images = load_images(f"folder:{tmp_path}")
+    assert images.names == ["1.png"] and images.left_out == ["README", "notes.txt", "a/2.HEIC", "a/3.heic"]
+    assert load_images(f"folder:{tmp_path}", n_images=1).left_out == images.left_out
+    assert count_kinds(images.left_out) == "2 .heic, 1 without an ending and 1 .txt"
+    assert count_kinds(f"x.{i}" for i in range(12)).endswith(", 1 .7 and 4 others")
+    (tmp_path / "notes.txt").unlink()
+    assert load_images(f"folder:{tmp_path}").fingerprint != images.fingerprint  # the first chapter tells of them
+
+
 def test_folder_without_subfolders_has_no_labels(tmp_path):
     picture(tmp_path / "1.png")
     picture(tmp_path / "2.png")
@@ -110,7 +127,13 @@ def test_fingerprint_follows_content_and_not_dates(tmp_path):
     [
         ("folder:", "names no folder"),
         ("folder:/no/such/place", "The folder /no/such/place of the data set 'folder:/no/such/place' does not exist."),
-        ("folder:pyproject.toml", "is a file, not a folder"),
+        ("folder:pyproject.toml", "is a file, not a folder or a zip file of images."),
+        ("folder:s3:/bucket", "does not exist; an address has two slashes, as in s3://."),
+        ("/no/photos", "There is no data set '/no/photos' (did you mean 'folder:/no/photos'?); allowed are"),
+        ("s3://bucket/x", "(did you mean 'folder:s3://bucket/x'?)"),
+        ("tests", "(did you mean 'folder:tests'?)"),
+        ("photos.zip", "(did you mean 'folder:photos.zip'?)"),
+        ("", "There is no data set ''; allowed are"),
         ("solar-cell", "There is no data set 'solar-cell' (did you mean 'solar-cells'?); allowed are"),
         ("qqq", "There is no data set 'qqq'; allowed are solar-cells, digits, imagenet-sample, synthetic:blobs, "),
     ],
@@ -125,7 +148,7 @@ def test_folder_without_images_is_refused(tmp_path):
     with pytest.raises(ParameterError, match="is empty: it must hold images"):
         load_images(f"folder:{tmp_path}")
     (tmp_path / "a.txt").write_text("")
-    with pytest.raises(ParameterError, match="none of its 1 files ends in .jpg"):
+    with pytest.raises(ParameterError, match="none of its 1 files ends in .jpg .*; it has 1 .txt.$"):
         load_images(f"folder:{tmp_path}")
 
 
@@ -143,6 +166,13 @@ def opened(tmp_path, image, name, **options):
     picture = load_images(f"folder:{tmp_path}").open(0)
     assert picture.mode == "RGB"
     return np.asarray(picture)
+
+
+@pytest.mark.parametrize("ending", ["avif", "jp2", "J2K", "jpx", "jfif"])
+def test_other_kinds_that_pillow_reads(tmp_path, ending):
+    kind = {"avif": "AVIF", "jfif": "JPEG"}.get(ending, "JPEG2000")
+    pixels = opened(tmp_path, Image.new("RGB", (16, 16), (200, 100, 0)), f"x.{ending}", format=kind)
+    np.testing.assert_allclose(pixels[8, 8].astype(int), [200, 100, 0], atol=8)
 
 
 def test_exif_rotation_is_applied(tmp_path):
@@ -550,6 +580,41 @@ def test_readers_of_downloaded_pictures_are_followed_too():
 # --- what has changed, what cannot be read ----------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder: picture(folder / "b" / "9.png", "lime"), "The file b/9.png has been added"),
+        (lambda folder: (folder / "b" / "2.png").unlink(), "The file b/2.png has gone"),
+        (lambda folder: picture(folder / "b" / "2.png", "lime"), "The file b/2.png has changed"),
+        (lambda folder: (folder / "b" / "2.png").rename(folder / "a" / "2.png"), "The file a/2.png has been added"),
+        (lambda folder: (folder / "notes.txt").write_text(""), "The file notes.txt has been added"),
+    ],
+    ids=["added", "gone", "changed", "moved", "left out"],
+)
+@pytest.mark.parametrize("n_images", [None, 2])
+def test_a_folder_that_changes_during_a_run_is_refused(tmp_path, change, says, n_images):
+    """A sample of a changed folder is another one, so it is the folder that is compared."""
+    for name, color in (("a/1.png", "red"), ("b/2.png", "blue"), ("b/3.png", "gray")):
+        picture(tmp_path / name, color)
+    dataset = f"folder:{tmp_path}"
+    with one_run():
+        first = load_images(dataset, n_images=n_images)
+        assert load_images(dataset, n_images=n_images).fingerprint == first.fingerprint
+        change(tmp_path)
+        with pytest.raises(ChangedImageError) as error:
+            load_images(dataset, n_images=n_images)
+        assert str(error.value) == f"{says} since this run began; run again once its folder no longer changes."
+    load_images(dataset, n_images=n_images)
+
+
+def test_a_run_keeps_data_sets_apart(tmp_path):
+    picture(tmp_path / "1.png")
+    with one_run():
+        for dataset in (f"folder:{tmp_path}", "digits", "synthetic:null"):
+            assert load_images(dataset).fingerprint == load_images(dataset).fingerprint
+        assert load_images("synthetic:null", random_state=1).fingerprint != load_images("synthetic:null").fingerprint
+
+
 def test_a_collection_can_be_pickled(tmp_path):
     picture(tmp_path / "1.png")
     for images in (load_images(f"folder:{tmp_path}"), load_images("digits", n_images=4), load_images("synthetic:null")):
@@ -581,10 +646,59 @@ def test_a_folder_that_may_not_be_read_is_listed(tmp_path, monkeypatch):
         images.open(1)
 
 
-def test_values_that_are_no_numbers_are_shown_as_zero(tmp_path):
-    values = np.array([[np.nan, 1], [2, np.inf]], dtype=np.float32)
-    Image.fromarray(values).save(tmp_path / "a.tif")
-    assert np.asarray(load_images(f"folder:{tmp_path}").open(0))[..., 0].tolist() == [[0, 127], [255, 0]]
+def test_a_link_into_a_folder_that_may_not_be_entered_is_listed(tmp_path, monkeypatch):
+    """Whatever its name: it may lead to images. Root may enter everything, so the refusal is made here."""
+    picture(tmp_path / "photos" / "1.png")
+    picture(tmp_path / "closed" / "2.png")
+    picture(tmp_path / "closed" / "more" / "3.png")
+    (tmp_path / "photos" / "2.png").symlink_to(tmp_path / "closed" / "2.png")
+    (tmp_path / "photos" / "a").symlink_to(tmp_path / "closed" / "more")
+    refuse_below(tmp_path / "closed", monkeypatch)
+    images = load_images(f"folder:{tmp_path / 'photos'}")
+    assert images.names == ["1.png", "2.png", "a"] and images.contents[1:] == ["unreadable: Permission denied"] * 2
+    with pytest.raises(OSError, match="Permission denied"):
+        images.open(2)
+    with pytest.raises(ParameterError, match="The folder .*/more of the data set 'folder:.*' may not be read.$"):
+        load_images(f"folder:{tmp_path / 'closed' / 'more'}")
+
+
+def refuse_below(folder, monkeypatch):
+    """Let the system refuse to look at what is below a folder, also through links."""
+
+    def refusing(function):
+        def call(path, *args, **options):
+            if isinstance(path, (str, os.PathLike)) and str(folder) + "/" in os.path.realpath(path):
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *args, **options)
+
+        return call
+
+    for module, name in ((os, "stat"), (os, "scandir"), (builtins, "open"), (io, "open")):
+        monkeypatch.setattr(module, name, refusing(getattr(module, name)))
+    monkeypatch.setattr(
+        os.path, "isdir", lambda path: not os.path.islink(path) and stat.S_ISDIR(os.lstat(path).st_mode)
+    )
+
+
+NO_DATA = [np.nan, np.inf, -np.inf, np.finfo(np.float32).min, 1e30, -9999, -99999, -32768]
+
+
+@pytest.mark.parametrize("value", NO_DATA, ids=str)
+def test_pixels_without_a_value_are_black_and_take_no_part_in_the_range(tmp_path, value):
+    """Heights of 1,000 to 1,002 metres would otherwise be one white."""
+    values = np.array([[value, 1000], [1001, 1002]], dtype=np.float32)
+    assert opened(tmp_path, Image.fromarray(values), "a.tif")[..., 0].tolist() == [[0, 0], [127, 255]]
+
+
+@pytest.mark.parametrize("tag", ["-1", "-1.0", "nonsense", "nan"])
+def test_the_value_that_a_tiff_names_for_no_data_takes_no_part(tmp_path, tag):
+    values = np.array([[-1, 1000], [1001, 1002]], dtype=np.float32)
+    pixels = opened(tmp_path, Image.fromarray(values), "a.tif", tiffinfo={42113: tag})[..., 0].tolist()
+    assert pixels == ([[0, 0], [127, 255]] if tag.startswith("-1") else [[0, 254], [254, 255]])
+
+
+def test_a_picture_without_any_value_is_black(tmp_path):
+    assert (opened(tmp_path, Image.fromarray(np.full((2, 2), np.nan, np.float32)), "a.tif") == 0).all()
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------
@@ -623,10 +737,10 @@ def test_a_file_at_an_address_that_changes_is_not_believed(bucket):
     files = fsspec.filesystem("memory")
     there = fsspec.filesystem("memory").cat_file("/bucket/b/1.png")
     files.pipe("/bucket/b/1.png", b"other")
-    with pytest.raises(ChangedImageError, match=r"^The image 1.png has changed"):
+    with pytest.raises(ChangedImageError, match=r"^The file b/1.png has changed since this run began; run again"):
         images.open(images.names.index("b/1.png"))
     files.rm("/bucket/a/2.PNG")
-    with pytest.raises(ChangedImageError, match=r"^The image 2.PNG can no longer be read: FileNotFoundError\.$"):
+    with pytest.raises(ChangedImageError, match=r"^The file a/2.PNG has become unreadable \(FileNotFoundError\) since"):
         images.open(images.names.index("a/2.PNG"))
     files.pipe("/bucket/b/1.png", there)
     images.open(images.names.index("b/1.png"))
@@ -671,7 +785,11 @@ def test_a_password_in_an_address_is_refused_and_not_shown():
     [
         ("memory://nothing", "The address memory://nothing does not exist or holds no images (.jpg"),
         ("nosuch://bucket", "The address nosuch://bucket of the data set cannot be read: Protocol not known: nosuch"),
-        ("zip://::file:///x.zip", "is a chain of addresses; give one"),
+        (
+            "zip://::file:///x.zip",
+            "is a chain of addresses; give one, such as s3://bucket/photos, or the path of a zip file",
+        ),
+        ("memory://nothing.zip", "); a zip file is read from this machine only"),
         ("gs://bucket/photos", "The address gs://bucket/photos of the data set cannot be read: "),
     ],
 )
@@ -680,3 +798,143 @@ def test_addresses_that_cannot_be_read_are_one_sentence(address, message, monkey
     with pytest.raises(ParameterError) as error:
         load_images(f"folder:{address}")
     assert message in str(error.value) and "\n" not in str(error.value) and str(error.value).endswith(".")
+
+
+def test_an_owner_and_a_repository_are_no_password(monkeypatch):
+    from fsspec.implementations.github import GithubFileSystem
+
+    tree = {"": [("photos", "directory"), ("1.png", "file")], "photos": [("photos/2.png", "file")]}
+    content = io.BytesIO()
+    Image.new("RGB", (8, 8), "red").save(content, "png")
+
+    def ls(self, path, **options):
+        assert (self.org, self.repo, self.root) == ("org", "repo", "v1.0")
+        return [{"name": name, "type": kind} for name, kind in tree[path]]
+
+    monkeypatch.setattr(GithubFileSystem, "ls", ls)
+    monkeypatch.setattr(GithubFileSystem, "cat_file", lambda self, path: content.getvalue())
+    assert load_images("folder:github://org:repo@v1.0/photos").names == ["2.png"]
+    whole = load_images("folder:github://org:repo@v1.0")
+    assert whole.names == ["1.png", "photos/2.png"] and whole.open(1).size == (8, 8)
+
+
+@pytest.mark.parametrize("scheme", ["file:", "file://", "file://localhost", "local://", "local:"])
+def test_a_file_address_is_a_path_of_this_machine(tmp_path, scheme):
+    picture(tmp_path / "1.png")
+    assert load_images(f"folder:{scheme}{tmp_path}").names == ["1.png"]
+
+
+# --- zip files --------------------------------------------------------------------------------------------------------
+
+
+def packed(path, names, how=zipfile.ZIP_DEFLATED):
+    """Write pictures, no two alike, into a zip file."""
+    with zipfile.ZipFile(path, "w", how) as archive:
+        for number, name in enumerate(names):
+            content = io.BytesIO()
+            Image.new("RGB", (8, 6), (number, 9, 9)).save(content, "png")
+            archive.writestr(name, content.getvalue())
+    return path
+
+
+@pytest.mark.parametrize("form", ["folder:{}", "folder:zip://{}", "folder:file://{}"])
+def test_a_zip_file_gives_what_its_folder_would(tmp_path, form):
+    names = ["b/2.png", "b/a/0.png", "top.PNG", "b/10.png", "__MACOSX/._top.png", ".git/3.png", "notes.txt", "a/é.png"]
+    archive = packed(tmp_path / "photos.ZIP", names)
+    with zipfile.ZipFile(archive) as file:
+        file.extractall(tmp_path / "folder")
+    there, here = load_images(form.format(archive)), load_images(f"folder:{tmp_path / 'folder'}")
+    assert there.names == here.names == ["top.PNG", "a/é.png", "b/10.png", "b/2.png", "b/a/0.png"]
+    assert there.fingerprint == here.fingerprint and there.left_out == here.left_out == ["notes.txt"]
+    again = pickle.loads(pickle.dumps(there))
+    for i in range(len(here)):
+        np.testing.assert_array_equal(again.open(i), here.open(i))
+
+
+def test_a_zip_file_that_changes_is_not_believed(tmp_path):
+    images = load_images(f"folder:{packed(tmp_path / 'x.zip', ['1.png', '2.png'])}")
+    packed(tmp_path / "x.zip", ["2.png"])
+    with pytest.raises(ChangedImageError, match="^The file 1.png has become unreadable"):
+        images.open(0)
+    with pytest.raises(ChangedImageError, match="^The file 2.png has changed since this run began"):
+        images.open(1)
+    (tmp_path / "x.zip").unlink()
+    with pytest.raises(ChangedImageError, match="^The file 1.png has become unreadable"):
+        images.open(0)
+
+
+def test_a_damaged_member_is_listed_and_the_others_are_read(tmp_path):
+    archive = packed(tmp_path / "x.zip", ["1.png", "2.png"], zipfile.ZIP_STORED)
+    content = bytearray(archive.read_bytes())
+    content[content.index(b"IDAT") + 6] ^= 1
+    archive.write_bytes(content)
+    images = load_images(f"folder:{archive}")
+    assert images.contents[0] == "unreadable: it is damaged in the zip file, or not there"
+    with pytest.raises(OSError, match="damaged in the zip file"):
+        images.open(0)
+    assert images.open(1).size == (8, 6)
+
+
+def flagged(path):
+    """Say of all members that they are encrypted, as the bit of the format does."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(content)
+    return path
+
+
+def of_another_method(path):
+    """Say that a member is packed by deflate64, as Windows does with large ones."""
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\x01\x02") + 10] = 9
+    path.write_bytes(content)
+    return path
+
+
+def bomb(path):
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open("0.png", "w") as member,
+    ):
+        for _ in range(1025):
+            member.write(bytes(2**20))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (lambda path: packed(path, ["../1.png"]), "has a member whose path leads out of it, '../1.png'"),
+        (lambda path: packed(path, ["/1.png"]), "has a member whose path leads out of it, '/1.png'"),
+        (lambda path: packed(path, ["a/../../1.png"]), "has a member whose path leads out of it"),
+        (lambda path: packed(path, ["C:1.png"]), "has a member whose path leads out of it"),
+        (lambda path: packed(path, ["a\\..\\..\\1.png"]), "has a member whose path leads out of it"),
+        (lambda path: flagged(packed(path, ["1.png"])), "is encrypted, at least its member '1.png'"),
+        (
+            lambda path: of_another_method(packed(path, ["1.png"])),
+            "has the member '1.png' packed by a method that Python",
+        ),
+        (bomb, "would unpack to 1.0 GiB, "),
+        (lambda path: path.write_bytes(b"PK no more"), "cannot be read (File is not a zip file)"),
+    ],
+    ids=["up", "root", "up later", "drive", "backslashes", "encrypted", "method", "bomb", "no zip file"],
+)
+def test_a_zip_file_that_should_not_be_unpacked_is_refused(tmp_path, make, reason):
+    make(tmp_path / "x.zip")
+    with pytest.raises(ParameterError) as error:
+        load_images(f"folder:{tmp_path / 'x.zip'}")
+    text = str(error.value)
+    assert text.startswith(f"The zip file {tmp_path / 'x.zip'} of the data set {reason}")
+    assert text.endswith("; unpack it with another program, and name the folder.") and "\n" not in text
+
+
+def test_a_zip_file_of_too_many_images_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "_MOST_MEMBERS", 2)
+    archive = packed(tmp_path / "x.zip", ["1.png", "2.png", "3.png"])
+    with pytest.raises(ParameterError, match="holds 3 images, more than the 2 that are read from one; unpack it"):
+        load_images(f"folder:{archive}")
+
+
+def test_a_zip_file_without_images_says_what_it_holds(tmp_path):
+    with pytest.raises(ParameterError, match="x.zip holds no images: none of its 2 files .*; it has 2 .heic.$"):
+        load_images(f"folder:{packed(tmp_path / 'x.zip', ['1.HEIC', '2.heic'])}")

@@ -22,13 +22,14 @@ from PIL import Image
 from helpers.core.cache import cached
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.core.fingerprints import import_closure
+from helpers.core.runs import one_run
 from helpers.images import backbones, embeddings
 from helpers.images.backbones import load_backbone
 from helpers.images.collection import ChangedImageError, FetchError, read_pixels
 from helpers.images.datasets import load_images
 from helpers.images.embeddings import CHUNK_SIZE, embed_images
 from helpers.images.engine import arithmetic
-from helpers.images.weights import EmbeddingError
+from helpers.images.weights import ChangedWeightsError, EmbeddingError
 from helpers.parameters import Parameters
 from helpers.study import Study
 
@@ -241,7 +242,7 @@ def test_an_image_that_changes_while_it_waits_is_not_believed(pictures, tmp_path
     with pytest.raises(ChangedImageError, match="00001.png has changed"):
         embed_images(images, backbone="pixels", cache_dir=tmp_path / "cache")
     (pictures / "00001.png").unlink()
-    with pytest.raises(ChangedImageError, match="00001.png can no longer be read"):
+    with pytest.raises(ChangedImageError, match="00001.png has become unreadable"):
         embed_images(images, backbone="pixels", cache_dir=tmp_path / "cache")
 
 
@@ -283,6 +284,36 @@ def test_other_weights_are_computed_again(images, tmp_path):
     embeddings._loaded.cache_clear()
     embed_images(one_image, weights=str(first), cache_dir=tmp_path)
     assert len(chunk_files(tmp_path)) == 2
+
+
+def test_weights_that_change_while_they_are_loaded_are_not_believed(images, tmp_path, monkeypatch, forget_networks):
+    """Their key is computed first, so features of the new ones would be stored as those of the old ones."""
+    path = tmp_path / "weights.pth"
+    state = torch.load(load_weights(), weights_only=True)
+    torch.save(state, path)
+
+    def load_later(*args):
+        torch.save(state | {list(state)[-3]: state[list(state)[-3]] + 1}, path)
+        return load_backbone(*args)
+
+    monkeypatch.setattr(embeddings, "load_backbone", load_later)
+    with pytest.raises(ChangedWeightsError, match=f"^The weights of efficientnet-lite0 in {path} have changed since"):
+        embed_images(images.take([0]), weights=str(path), cache_dir=tmp_path)
+    assert not chunk_files(tmp_path)
+
+
+def test_weights_that_change_during_a_run_are_refused(tmp_path):
+    path = tmp_path / "weights.pth"
+    path.write_bytes(b"some")
+    with one_run():
+        key = backbones.backbone_key("resnet18", str(path))
+        assert backbones.backbone_key("resnet18", str(path)) == key
+        path.write_bytes(b"others")
+        with pytest.raises(
+            ChangedWeightsError, match=f"^The weights of resnet18 in {path} have changed since this run"
+        ):
+            backbones.backbone_key("resnet18", str(path))
+    assert backbones.backbone_key("resnet18", str(path)) != key
 
 
 def load_weights():

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from threading import Event
@@ -16,10 +18,13 @@ import numpy as np
 import pytest
 from bs4 import BeautifulSoup
 from conftest import build, copied_sources
+from PIL import Image
 
 from helpers.clustering.reduction import fit_pca
 from helpers.core.cache import cached
 from helpers.core.conventions import ROOT, ParameterError
+from helpers.images.backbones import _kind_of
+from helpers.images.collection import ChangedImageError
 from helpers.images.datasets import load_images
 from helpers.pages.book import _call_for_each, build_book
 from helpers.pages.sources import NotebookError, notebook_sources, used_parameters
@@ -318,6 +323,79 @@ def test_impossible_data_is_refused_before_anything_is_executed(tmp_path, monkey
     monkeypatch.setattr("helpers.pages.execution._execute", lambda *args: pytest.fail("executed"))
     with pytest.raises(ParameterError, match="k_max may be at most 9"):
         build_book(Parameters(dataset="digits", n_images=10), build_dir=tmp_path, stage_dir=tmp_path / "stage")
+
+
+def build_without_kernels(folder, parameters, monkeypatch, execute, source_dir=ROOT):
+    """Build a book whose chapters are executed by a function, and return the names of those that were."""
+    executed = []
+
+    def pretend(path, output, values, label):
+        executed.append(path.name)
+        output.parent.mkdir(parents=True)
+        output.write_text(execute(path.name, values))
+
+    monkeypatch.setattr("helpers.pages.execution._execute", pretend)
+    monkeypatch.setattr("helpers.pages.book._build_pages", lambda *args: folder)
+    build_book(parameters, build_dir=folder, stage_dir=folder / "stage", source_dir=source_dir, say=str)
+    return executed
+
+
+def test_no_chapter_is_stored_under_the_key_of_other_images(tmp_path, monkeypatch):
+    """A folder that changes during a build, and is then restored, must find no chapter about what it was meanwhile."""
+    photos, late = tmp_path / "photos", tmp_path / "photos" / "late.png"
+    photos.mkdir()
+    for level in range(8):
+        Image.new("L", (9, 9), level).save(photos / f"{level}.png")
+    parameters = Parameters(dataset=f"folder:{photos}", k_max=3, cache_dir=str(tmp_path / "cache"))
+    with_images = [path.name for path in notebook_sources() if "dataset" in used_parameters(path)]
+
+    def execute(name, values):
+        """Open the images as a kernel does; when the first chapter ends, a picture arrives."""
+        try:
+            n_images = len(Study(Parameters(**values)).images) if name in with_images else 0
+        except ChangedImageError as error:
+            raise NotebookError(str(error)) from None
+        if name == with_images[0]:
+            shutil.copy(photos / "1.png", late)
+        return f"about {n_images} images"
+
+    with pytest.raises(NotebookError, match="^The file late.png has been added since this run began; run again once"):
+        build_without_kernels(tmp_path, parameters, monkeypatch, execute)
+    late.unlink()
+    again = build_without_kernels(tmp_path, parameters, monkeypatch, lambda name, values: "")
+    assert set(again) >= set(with_images[1:]) and with_images[0] not in again
+
+
+def test_no_chapter_is_stored_under_the_key_of_other_tables(tmp_path, monkeypatch):
+    copy = copied_sources(tmp_path)
+    table = copy / "book" / "data" / "question.csv"
+    before = table.read_bytes()
+    parameters = Parameters(dataset="digits", backbone="pixels", cache_dir=str(tmp_path / "cache"))
+
+    def execute(name, values):
+        table.write_bytes(before + b"\n")
+        return ""
+
+    with pytest.raises(NotebookError, match="^The file book/data/question.csv has changed since this run began; run"):
+        build_without_kernels(tmp_path / "out", parameters, monkeypatch, execute, copy)
+    table.write_bytes(before)
+    again = build_without_kernels(tmp_path / "out", parameters, monkeypatch, lambda name, values: "", copy)
+    assert set(again) == {path.name for path in notebook_sources()}
+
+
+def test_chapters_depend_on_the_weights_of_a_network_that_the_parameters_only_name(tmp_path, monkeypatch):
+    """Those of torchvision lie in a folder of PyTorch's, where another file may take their place."""
+    parameters = Parameters(dataset="digits", backbone="resnet18", cache_dir=str(tmp_path / "cache"))
+    weights = tmp_path / "checkpoints" / "resnet18.pth"
+    weights.parent.mkdir()
+    monkeypatch.setattr(
+        "helpers.images.backbones._kind_of", lambda name: replace(_kind_of(name), default_weights=lambda _: weights)
+    )
+    for content in (b"some", b"others"):
+        weights.write_bytes(content)
+        executed = build_without_kernels(tmp_path, parameters, monkeypatch, lambda name, values: "")
+        assert {path.name for path in notebook_sources() if "dataset" in used_parameters(path)} <= set(executed)
+    assert not build_without_kernels(tmp_path, parameters, monkeypatch, lambda name, values: "")
 
 
 def test_stage_mirrors_the_repository(fast_book):

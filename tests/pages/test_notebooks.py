@@ -9,12 +9,17 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import nbformat
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import copied_sources, run
 from nbclient import NotebookClient
 from papermill import inspect_notebook
+from PIL import Image
+from sklearn.neighbors import NearestNeighbors
 
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.pages.execution import run_notebook
@@ -225,6 +230,26 @@ def test_dying_kernel_is_reported(tmp_path):
         run_notebook(broken(tmp_path, die), tmp_path / "out.ipynb", Parameters(dataset="digits"))
 
 
+def test_a_folder_that_a_camera_writes_to_ends_the_run_in_one_sentence(tmp_path):
+    """The kernel opens the images again, and finds another one among them."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for level in range(8):
+        Image.new("L", (9, 9), level).save(photos / f"{level}.png")
+
+    def add_a_picture(notebook):
+        source = f"import shutil\nshutil.copy({str(photos / '1.png')!r}, {str(photos / 'new.png')!r})"
+        ask = "from helpers.study import Study\nStudy.from_names(globals()).images"
+        notebook.cells = [cell_of_parameters(notebook), *map(nbformat.v4.new_code_cell, (source, ask))]
+
+    parameters = Parameters(dataset=f"folder:{photos}", k_max=3, cache_dir=str(tmp_path / "cache"))
+    with pytest.raises(NotebookError) as error:
+        run_notebook(broken(tmp_path, add_a_picture), tmp_path / "out.ipynb", parameters)
+    assert str(error.value) == (
+        "The file new.png has been added since this run began; run again once its folder no longer changes."
+    )
+
+
 def test_data_are_checked_before_anything_is_executed(tmp_path):
     with pytest.raises(ParameterError, match="k_max"):
         run_notebook(ELBOW, tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10))
@@ -238,6 +263,20 @@ def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
         ROOT / "notebooks" / "embeddings.ipynb", tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10)
     )
     assert executed == ["embeddings.ipynb"]
+
+
+def test_chance_in_the_first_chapter_does_not_count_an_image_as_its_own_neighbour():
+    """Of two pairs, a random other image is of the same kind in one case of three, and an image itself always."""
+    cells = nbformat.read(ROOT / "notebooks" / "embeddings.ipynb", as_version=4).cells
+    (source,) = (cell.source for cell in cells if "chance =" in cell.source)
+    labels = np.array(["a", "a", "b", "b"])
+    shown = {
+        **{"np": np, "pd": pd, "images": SimpleNamespace(labels=labels), "study": SimpleNamespace(labels=labels)},
+        "neighbors": NearestNeighbors().fit([[0.0], [1], [8], [9]]),
+    }
+    exec(source, shown)
+    assert shown["same"] == 1 and shown["chance"] == pytest.approx(1 / 3)
+    assert "; a random other image, for 33.3%." in shown["agreement"]
 
 
 # --- five ways --------------------------------------------------------------------------------------------------------
