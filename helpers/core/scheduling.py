@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import multiprocessing
 import os
 import sys
 import tempfile
@@ -341,7 +342,15 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
     for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler == LOCAL:
-        scheduler = leave.enter_context(local_cluster(joblib.cpu_count()))
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            sys.exit(1)  # this process is to be a worker, and imports a script that would start a cluster again
+        try:
+            scheduler = leave.enter_context(local_cluster(joblib.cpu_count()))
+        except RuntimeError:
+            raise SchedulerError(
+                "The processes of scheduler = 'local' do not start: each of them imports the script that asks for "
+                'them, so a script must do that below `if __name__ == "__main__":`.'
+            ) from None
     try:
         # Otherwise the results of tasks would go through the scheduler.
         return Client(scheduler, timeout=_SECONDS, direct_to_workers=True)

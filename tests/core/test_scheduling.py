@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -458,6 +459,23 @@ def test_without_dask_a_scheduler_is_refused(monkeypatch, tmp_path):
     with pytest.raises(SchedulerError, match=r"'local' needs Dask, which is not installed here; .*\[scale\]"):
         use_scheduler("local", cache_dir=tmp_path)
     use_scheduler("")  # and the empty one is not
+
+
+def test_a_script_without_a_main_guard_is_one_sentence_and_not_started_again_and_again(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from helpers.core.scheduling import SchedulerError, use_scheduler\n"
+        "try:\n"
+        f"    use_scheduler('local', cache_dir={str(tmp_path)!r})\n"
+        "except SchedulerError as error:\n"
+        "    print(error)\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    finished = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert re.fullmatch(
+        r"The processes of scheduler = 'local' do not start: .* below `if __name__ == .*\n", finished.stdout
+    )
 
 
 def test_local_is_a_cluster_of_this_machine(tmp_path, capsys):
