@@ -269,10 +269,13 @@ class _Cluster:
     def _watch(self, done: threading.Event) -> None:
         seen = time.monotonic()
         while not done.wait(1) and self.client.status == "running":
-            with suppress(OSError, TimeoutError):  # of a scheduler that is lost, too, which `_results` notices
-                if self.client.scheduler_info(n_workers=-1)["workers"]:
-                    seen = time.monotonic()
-            if time.monotonic() - seen > _SECONDS:
+            try:
+                workers = self.client.scheduler_info(n_workers=-1)["workers"]
+            except Exception:  # almost anything, of a scheduler that is lost, which `_results` notices
+                return
+            if workers:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > _SECONDS:
                 self.has_workers = False
                 self.client.close()
 

@@ -60,14 +60,16 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
     open_images(parameters, names)
     values = {name: value for name, value in parameters.changed().items() if name in names}
     with _written(clean_source(path), path.name) as source:
+        run = begin(_execute, source, output, values, label or path.name)
         try:
-            return begin(_execute, source, output, values, label or path.name).result()
+            return run.result()
         finally:
-            _trust(output)
+            if run.done():  # and not stopped by Ctrl-C
+                _trust(output)
 
 
 def _trust(path: Path) -> None:
-    """Sign an executed notebook, if it was begun, so that JupyterLab shows all that it holds, such as the explorer."""
+    """Sign an executed notebook, if there is one, so that JupyterLab shows all of it, such as the explorer."""
     import nbformat
     from nbformat.sign import NotebookNotary
 
