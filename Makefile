@@ -20,8 +20,9 @@ book: $(READY)  ## execute the notebooks and build the book [PARAMS=file] [DATAS
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-lab: $(READY)  ## open JupyterLab on the notebooks
-	@$(BIN)/python -m jupyterlab notebooks $(ARGS)
+lab: $(READY)  ## open JupyterLab on the repository
+	@$(BIN)/python -m jupyterlab --ServerApp.kernel_spec_manager_class=helpers.pages.kernels.OwnKernels \
+		--LabApp.default_url=/lab/tree/notebooks $(ARGS)
 
 bench: $(READY)  ## run the benchmarks
 	@$(BIN)/python -m benchmarks.silhouettes

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, NoReturn
 
 try:
     import pydantic  # noqa: F401
@@ -21,7 +24,7 @@ from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
 from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
-from .pages.sources import NotebookError
+from .pages.sources import NotebookError, values_in_cell
 from .pages.sync import sync
 from .parameters import Parameters, load_parameters, parameter_table, parse_value
 
@@ -37,12 +40,35 @@ def main(argv: list[str] | None = None) -> int:
     except NotebookError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+    except ModuleNotFoundError as missing:  # of an extra, such as what executes notebooks
+        print(
+            f"error: {missing.name} is not installed here; the extra [book] of the package brings what executes "
+            "notebooks and builds the book.",
+            file=sys.stderr,
+        )
+        return 1
     except OSError as error:
         print(f"error: {error.filename or 'the system'}: {error.strerror or error}.", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; what was finished is kept, and the next run goes on from there.", file=sys.stderr)
+        _end_children()
+        print("stopped; what was finished is kept, and the next run goes on from there.", file=sys.stderr)
         return 130
+
+
+def _end_children() -> None:
+    """End the processes that this one has started, such as kernels, and those that they have started."""
+    import psutil
+
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def _stop(*_: Any) -> NoReturn:
+    """Say at once that a Ctrl-C has arrived, since ending takes a moment."""
+    print("\nstopping", file=sys.stderr, flush=True)
+    raise KeyboardInterrupt
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -96,6 +122,8 @@ def _run(arguments: argparse.Namespace) -> int:
     parameters = _parameters(arguments)
     check_used([name for name, _ in arguments.parameter], arguments.notebooks)
     for number, path in enumerate(arguments.notebooks, start=1):
+        if remark := values_in_cell(path):
+            print(remark)
         label = f"[{number}/{len(arguments.notebooks)}] {path.name}"
         output = run_notebook(path, arguments.output / path.name, parameters, label=label)
         print(f"{path.name}: the executed notebook is {output}")
@@ -120,4 +148,5 @@ def _sync(arguments: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, _stop)
     sys.exit(main())

@@ -119,7 +119,7 @@ class Parameters(BaseModel):
         16,
         ge=2,
         title="largest number of clusters tried",
-        description="largest number of clusters tried; less than the number of images",
+        description="largest number of clusters tried; less than the number of images, and at most that of different ones",
     )
     chosen_k: list[int] | None = Field(
         None,
@@ -197,18 +197,29 @@ class Parameters(BaseModel):
         """The numbers of clusters tried, in order."""
         return list(range(self.k_min, self.k_max + 1))
 
-    def check_images(self, n_images: int) -> None:
-        """Refuse a `k_max` that is not smaller than the number of images: a silhouette needs k < n.
+    def check_images(self, n_images: int, n_distinct: int) -> None:
+        """Refuse a `k_max` that is too large for the images: a silhouette needs k < n, and k-means k distinct points.
 
         Raises
         ------
         ParameterError
             Naming the largest possible `k_max`.
         """
-        if self.k_max >= n_images:
+        most = min(n_images - 1, n_distinct)
+        if most < 2:
+            raise ParameterError(
+                f"{self.dataset!r} gives {n_images} images, of which {n_distinct} differ; at least 3 are needed, of "
+                f"which 2 differ."
+            )
+        if self.k_max > most and most == n_images - 1:
             raise ParameterError(
                 f"k_max = {self.k_max} must be smaller than the number of images, and {self.dataset!r} gives "
-                f"{n_images} of them, so k_max may be at most {n_images - 1}."
+                f"{n_images} of them, so k_max may be at most {most}."
+            )
+        if self.k_max > most:
+            raise ParameterError(
+                f"k_max = {self.k_max} must not be larger than the number of different images, and of the {n_images} "
+                f"that {self.dataset!r} gives only {n_distinct} differ, so k_max may be at most {most}."
             )
 
     def changed(self) -> dict[str, Any]:

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.utils import check_array
 
-from .clustering.reduction import PrincipalComponents, fit_pca, fit_umap, normalize_features
+from .clustering.centring import check_points
+from .clustering.reduction import PrincipalComponents, check_float32, fit_pca, fit_umap, normalize_features
 from .clustering.silhouette import SilhouetteDetails, silhouette_details, silhouette_table
-from .clustering.sweep import KMeansSweep, sweep_kmeans
+from .clustering.sweep import KMeansSweep, count_distinct, sweep_kmeans
 from .core.cache import cached, check_folder
 from .core.conventions import ParameterError
 from .core.groups import encode_groups
@@ -112,8 +112,8 @@ class Study:
         Raises
         ------
         ParameterError
-            If k_values are not consecutive, X has too few rows for them, groups are not one for each row or fewer than
-            four, or a parameter is not allowed or has no place here, as those of images have.
+            If k_values are not consecutive, X has too few different rows for them, groups are not one for each row or
+            fewer than four, or a parameter is not allowed or has no place here, as those of images have.
 
         Examples
         --------
@@ -136,6 +136,8 @@ class Study:
         features = _check_features(X)
         if ks[-1] >= len(features):
             raise ParameterError(f"k = {ks[-1]} must be smaller than the number of rows, and X has {len(features)}.")
+        if (n_distinct := count_distinct(features, ks[-1])) < ks[-1]:
+            raise ParameterError(f"k = {ks[-1]} is more than the {n_distinct} of the rows of X that differ.")
         study = cls(
             Parameters(
                 k_min=int(ks[0]), k_max=int(ks[-1]), random_state=random_state, cache_dir=str(cache_dir), **parameters
@@ -178,7 +180,8 @@ class Study:
             cache_dir=params.cache_dir,
         )
         if "k_max" in params.model_fields_set:
-            params.check_images(len(embeddings.features))
+            rows = embeddings.features
+            params.check_images(len(rows), count_distinct(rows, params.k_max))
         features = embeddings.features
         if len(features) > 1 and all(np.array_equal(row, features[0]) for row in features):
             raise ParameterError(
@@ -377,10 +380,12 @@ _OF_FEATURES = ("normalize", "n_components", "n_neighbors", "min_dist", "metric"
 def _check_features(X: np.ndarray) -> np.ndarray:
     """Check that features are a finite matrix, and return them in float32; those in a file stay there."""
     try:
-        checked = check_array(X, dtype=[np.float32, np.float64], input_name="X")
+        checked = check_points(X, dtype=[np.float32, np.float64])
+        in_file = isinstance(X, np.memmap) and X.dtype == np.float32
+        check_float32(checked)
+        return X if in_file else np.ascontiguousarray(checked, np.float32)
     except (ValueError, TypeError) as error:
         raise ParameterError(f"X cannot be studied: {' '.join(str(error).split())}") from None
-    return X if isinstance(X, np.memmap) and X.dtype == np.float32 else np.ascontiguousarray(checked, np.float32)
 
 
 # How many runs are at work at once cannot change a result.

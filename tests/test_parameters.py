@@ -132,10 +132,21 @@ def test_k_values_hold_both_ends():
     assert Parameters(k_min=3, k_max=5).k_values == [3, 4, 5]
 
 
-def test_k_max_must_be_smaller_than_the_number_of_images():
-    Parameters(k_max=9).check_images(10)
-    with pytest.raises(ParameterError, match="k_max may be at most 8") as error:
-        Parameters(k_max=9).check_images(9)
+@pytest.mark.parametrize(
+    ("n_images", "n_distinct", "message"),
+    [
+        (9, 9, "k_max = 9 must be smaller than the number of images, and 'digits' gives 9 of them, so k_max may be at"),
+        (9, 8, "k_max = 9 must be smaller than the number of images, .* so k_max may be at most 8"),
+        (40, 7, "of the 40 that 'digits' gives only 7 differ, so k_max may be at most 7"),
+        (40, 1, "'digits' gives 40 images, of which 1 differ; at least 3 are needed, of which 2 differ"),
+        (2, 2, "'digits' gives 2 images, of which 2 differ; at least 3 are needed"),
+    ],
+)
+def test_k_max_must_be_possible_for_the_number_of_different_images(n_images, n_distinct, message):
+    params = Parameters(dataset="digits", k_max=9)
+    params.check_images(10, 9)
+    with pytest.raises(ParameterError, match=message) as error:
+        params.check_images(n_images, n_distinct)
     assert_one_sentence(error)
 
 

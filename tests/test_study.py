@@ -6,13 +6,15 @@ import re
 import warnings
 from functools import wraps
 
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
 from helpers import study as module
-from helpers.core.conventions import ParameterError
+from helpers.core.conventions import ROOT, ParameterError
 from helpers.criteria.halves import link_valleys, stability
+from helpers.figures import plots
 from helpers.pages.execution import open_images
 from helpers.parameters import Parameters
 from helpers.study import Study
@@ -116,6 +118,7 @@ def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_valu
         (X, {"k_values": []}, "name consecutive numbers"),
         (X, {"k_values": [2.5]}, "name consecutive numbers"),
         (X, {"k_values": range(2, 91)}, "k = 90 must be smaller than the number of rows, and X has 90"),
+        (np.repeat(X[:3], 9, axis=0), {}, "k = 4 is more than the 3 of the rows of X that differ"),
         (X, {"dataset": "digits"}, "dataset has no place in a study of features; allowed are normalize"),
         (X, {"k_min": 3}, "k_min has no place"),
         (X, {"normalise": "unit"}, "normalise has no place"),
@@ -155,6 +158,43 @@ def test_groups_reach_errors_and_halves_and_nothing_else(tmp_path):
         assert not set(groups[rows]) & set(groups[together.halves.rows[together.halves.other(half)]])
     assert not np.array_equal(alone.valleys.links, together.valleys.links)
     assert not np.array_equal(alone.stability.ari, together.stability.ari)
+
+
+def test_a_folder_of_copies_is_refused_at_the_start_and_names_the_largest_k(tmp_path):
+    for i in range(12):
+        pixels = np.random.default_rng(i % 3).integers(0, 255, (8, 8, 3), dtype=np.uint8)
+        (tmp_path / "photos").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
+    params = {"dataset": f"folder:{tmp_path / 'photos'}", "backbone": "pixels", "cache_dir": str(tmp_path / "cache")}
+    message = r"of the 12 that 'folder:.*' gives only 3 differ, so k_max may be at most 3\.$"
+    with pytest.raises(ParameterError, match=message):
+        open_images(Parameters(**params, k_max=4), ["k_max"])
+    open_images(Parameters(**params, k_max=3), ["k_max"])
+    with pytest.raises(ParameterError, match=message):  # also where a chapter is run alone, as by papermill
+        _ = Study(Parameters(**params, k_max=4)).embeddings
+    assert Study(Parameters(**params, k_max=3)).verdict.sentences["conclusion"].startswith("No clear k")
+
+
+@pytest.mark.parametrize("n", [3, 5, 12, 17, 19])
+def test_k_of_which_halves_can_say_nothing_are_missing_and_told(n, tmp_path):
+    """The largest k that a few images allow, with the cells of the chapter that draw and tell."""
+    rows = np.random.default_rng(n).standard_normal((n, 6))
+    study = Study.of_features(rows, range(2, min(n, 17)), cache_dir=tmp_path)
+    valleys = study.valleys.table()["valley"]
+    missing = [int(k) for k in valleys.index[valleys.isna()]]
+    assert [k for k in study.params.k_values if k > n // 2] == [k for k in missing if k > n // 2]
+    told = f"{missing[0]} to {missing[-1]}" if len(missing) > 2 else " and ".join(map(str, missing))
+    assert study.verdict.sentences["missing"] == (
+        f"At k = {told} no valley can be told: a half of the images has fewer of them that differ than clusters, or "
+        "too few links inside of clusters."
+    )
+    notebook = nbformat.read(ROOT / "notebooks" / "is_anything_there.ipynb", as_version=4)
+    names = {"study": study, "plots": plots, "Markdown": str, "display": print}
+    for cell in notebook.cells:
+        if cell.id in ("cell-border", "cell-valley", "cell-valley-says"):
+            exec(cell.source, names)
+    assert ("border" in names) == (names["shown"] not in missing)
+    plots.plt.close("all")
 
 
 def test_groups_of_images_that_can_be_read(tmp_path):

@@ -18,7 +18,7 @@ its sums, and its blocks of the samples, so its memory does not depend on n.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations_with_replacement
 
@@ -27,10 +27,9 @@ import pandas as pd
 import scipy.sparse
 from scipy.spatial.distance import cdist
 from sklearn.metrics import pairwise_distances_chunked
-from sklearn.preprocessing import normalize
 
 from ..core.scheduling import run_tasks
-from .centring import mean_and_scale
+from .centring import check_squares, mean_and_scale, unit_of, unit_rows
 
 # Side of a tile, in samples. Rows of a power-of-two tile would map to the same cache sets of the processor.
 TILE = 500
@@ -45,6 +44,8 @@ _SMALL = 1024
 _NEAR = {np.float32: 0.25, np.float64: 1e-8}
 # Near pairs are computed one by one up to this share of a tile; above it, all rows and columns that contain one are.
 _ONE_BY_ONE = 0.005
+# Where most squares are smaller, since few points lie far away, distances might be too small for float32.
+_SMALLEST_SQUARE = 1e-60
 _ROOT = np.sqrt(2.0)
 _BAR = "distances"  # label of the progress bar
 
@@ -169,6 +170,8 @@ def _centre(X: np.ndarray) -> _Points:
         centred = points.double(part)
         points.squares[part] = np.einsum("ij,ij->i", centred, centred)
         np.multiply(centred, _ROOT, out=points.fast[part])
+    if dtype == np.float32 and np.median(points.squares) < _SMALLEST_SQUARE:
+        return replace(points, fast=np.concatenate([points.double(part) * _ROOT for part in _parts(len(X), TILE)]))
     return points
 
 
@@ -338,8 +341,12 @@ def _squared_sums(
     Each term is a sum of squares of differences, so no offset of the samples costs digits. `points` returns some of
     the samples in the form in which they are compared; centred ones by default.
     """
+    unit = 1.0
     if points is None:
-        points = partial(_centred, X, X.mean(axis=0, dtype=np.float64))
+        mean, scale = mean_and_scale(X)
+        check_squares(scale, X.size)
+        unit = unit_of(scale)
+        points = partial(_centred, X, mean, unit)
     parts = [(part,) for part in _parts(len(X), _ROWS)]
     centers = sum(run_tasks(_center_sums, parts, shared=(points, columns, len(sizes)), desc=_BAR))
     centers /= sizes[:, np.newaxis]
@@ -354,15 +361,16 @@ def _squared_sums(
         sums[:] = cdist(points(rows), centers, "sqeuclidean")
     sums *= sizes
     sums += scatter
+    sums *= unit**2
     return sums
 
 
-def _centred(X: np.ndarray, mean: np.ndarray, part: slice | np.ndarray) -> np.ndarray:
-    return X[part] - mean
+def _centred(X: np.ndarray, mean: np.ndarray, unit: float, part: slice | np.ndarray) -> np.ndarray:
+    return (X[part] - mean) / unit
 
 
 def _unit(X: np.ndarray, part: slice | np.ndarray) -> np.ndarray:
-    return normalize(X[part].astype(np.float64, copy=False))
+    return unit_rows(X[part].astype(np.float64, copy=False))
 
 
 def _center_sums(points: Callable, columns: np.ndarray, n_clusters: int, part: slice) -> np.ndarray:

@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from sklearn.metrics import roc_auc_score
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 
+from .centring import check_points, row_norms
 from .silhouette import silhouette_samples
 
 _BATCH = 4096  # rows that are held in float64 at once
@@ -16,9 +17,8 @@ _BATCH = 4096  # rows that are held in float64 at once
 
 def row_lengths(X: np.ndarray) -> np.ndarray:
     """Calculate the Euclidean length of each row, float64, shape (n,)."""
-    X = check_array(X, dtype=[np.float64, np.float32], input_name="X")
-    batches = gen_batches(len(X), _BATCH)
-    return np.concatenate([np.linalg.norm(X[rows].astype(np.float64), axis=1) for rows in batches])
+    X = check_points(X, dtype=[np.float64, np.float32])
+    return np.concatenate([row_norms(X[rows].astype(np.float64)) for rows in gen_batches(len(X), _BATCH)])
 
 
 def length_variation(X: np.ndarray) -> float:

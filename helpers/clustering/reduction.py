@@ -10,10 +10,13 @@ import numpy as np
 from tqdm import tqdm
 
 from ..core.files import mapped_array
+from .centring import check_points, mean_and_scale, unit_of, unit_rows
 
 if TYPE_CHECKING:
     from sklearn.decomposition import IncrementalPCA
 
+# Of the largest number of features; float32 goes from 1e-38 to 3e38.
+_FLOAT32_RANGE = 1e-30, 1e34
 _BATCH = 4096  # rows that are in memory at once, of features in a file
 
 
@@ -51,7 +54,8 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
     Raises
     ------
     ValueError
-        If `how` is not one of these, or the features are not a finite matrix.
+        If `how` is not one of these, the features are not a finite matrix, or, with 'none', `check_float32` refuses
+        them.
 
     Examples
     --------
@@ -60,22 +64,39 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
     array([[0.6, 0.8],
            [0. , 1. ]], dtype=float32)
     """
-    from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler
-    from sklearn.utils import check_array, gen_batches
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.utils import gen_batches
 
-    scalers = {"none": FunctionTransformer(), "unit": Normalizer(), "standard": StandardScaler()}
-    if how not in scalers:
+    if how not in ("none", "unit", "standard"):
         raise ValueError(f"how = {how!r} is not allowed; allowed are 'none', 'unit' and 'standard'.")
-    given = check_array(features, input_name="features")
-    scaler = scalers[how]
+    given = check_points(features, input_name="features")
+    # Columns in units, since the variances of very large or small values leave the range of numbers.
+    units = np.ldexp(1.0, np.frexp(np.maximum(given.max(axis=0), -given.min(axis=0)).astype(np.float64))[1] - 1)
+    scaler = StandardScaler()
     batches = list(gen_batches(len(given), _BATCH))
     for rows in batches if how == "standard" else []:
-        scaler.partial_fit(given[rows].astype(np.float64))
+        scaler.partial_fit(given[rows].astype(np.float64) / units)
+    if how == "none":
+        check_float32(given)
+    scale = {"none": np.asarray, "unit": unit_rows, "standard": lambda rows: scaler.transform(rows / units)}[how]
     in_file = _in_file(features)
     scaled = mapped_array(given.shape, Path(features.filename).parent) if in_file else np.empty(given.shape, np.float32)
     for rows in batches:
-        scaled[rows] = scaler.transform(given[rows].astype(np.float64))
+        scaled[rows] = scale(given[rows].astype(np.float64))
     return scaled
+
+
+def check_float32(X: np.ndarray) -> None:
+    """Refuse numbers for which the range of float32, with room for sums, is too small.
+
+    Raises
+    ------
+    ValueError
+        If one is too large, or all are so small that they lose digits.
+    """
+    largest, (low, high) = max(float(X.max()), -float(X.min())), _FLOAT32_RANGE
+    if largest > high or 0 < largest < low:
+        raise ValueError(f"The features reach {largest:.2g}, which must be from {low:g} to {high:g}: rescale them.")
 
 
 def _in_file(features: np.ndarray) -> bool:
@@ -108,18 +129,19 @@ def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponen
     from threadpoolctl import threadpool_limits
 
     # The full decomposition is exact and needs no seed. One thread, since their number shows in the last digits.
+    unit = unit_of(mean_and_scale(features)[1])  # since the variances of very large or small values leave their range
     with threadpool_limits(limits=1):
-        pca = _pca_in_batches(features) if _in_file(features) else PCA(svd_solver="full").fit(features)
+        pca = _pca_in_batches(features, unit) if _in_file(features) else PCA(svd_solver="full").fit(features / unit)
         if n_components is None:
             points = features
         else:
             batches = gen_batches(len(features), _BATCH)
-            points = np.concatenate([pca.transform(features[rows])[:, :n_components] for rows in batches])
+            points = np.concatenate([pca.transform(features[rows] / unit)[:, :n_components] for rows in batches]) * unit
     ratio = pca.explained_variance_ratio_.astype(np.float32)
     return PrincipalComponents(np.ascontiguousarray(points, dtype=np.float32), ratio)
 
 
-def _pca_in_batches(features: np.ndarray) -> IncrementalPCA:
+def _pca_in_batches(features: np.ndarray, unit: float) -> IncrementalPCA:
     """Fit principal components batch by batch. All components are kept, so that no batch loses variance."""
     from sklearn.decomposition import IncrementalPCA
     from sklearn.utils import gen_batches
@@ -128,7 +150,7 @@ def _pca_in_batches(features: np.ndarray) -> IncrementalPCA:
     pca = IncrementalPCA()
     batches = list(gen_batches(n, max(_BATCH, 4 * d), min_batch_size=min(n, d)))
     for rows in tqdm(batches, desc="PCA", unit="batch", delay=2):
-        pca.partial_fit(features[rows].astype(np.float64))
+        pca.partial_fit(features[rows].astype(np.float64) / unit)
     return pca
 
 

@@ -14,10 +14,11 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 from scipy.spatial.distance import cdist
-from sklearn.utils import check_array
+from sklearn.utils import gen_batches
 
 from ..core.groups import encode_groups
-from .distances import Clustering, cluster_distance_sums, encode
+from .centring import check_points, in_units
+from .distances import TILE, Clustering, cluster_distance_sums, encode
 from .errors import standard_error
 
 
@@ -97,8 +98,9 @@ def silhouette_samples(
     Raises
     ------
     ValueError
-        If X is not finite, the shapes disagree, a label is missing, or a labeling has fewer than 2 or more than n - 1
-        clusters.
+        If X is not finite or has masked values, a sparse matrix of distances lacks some, the squares of
+        ``sqeuclidean`` leave the range of numbers, the shapes disagree, a label is missing, or a labeling has fewer
+        than 2 or more than n - 1 clusters.
 
     Examples
     --------
@@ -249,7 +251,7 @@ def centroid_silhouette_samples(X: np.ndarray, labels: np.ndarray) -> np.ndarray
     ndarray of float64, shape (n,)
         0 in a cluster of one, as for `silhouette_samples`.
     """
-    X = check_array(X, dtype=np.float64, input_name="X")
+    X, _, _ = in_units(check_points(X, dtype=np.float64))  # silhouettes have no unit
     (clustering,) = _check_labels(np.reshape(labels, (1, -1)), len(X))
     centers = np.stack([X[clustering.codes == cluster].mean(axis=0) for cluster in range(len(clustering.sizes))])
     distances = cdist(X, centers)
@@ -402,7 +404,7 @@ def _details(X: np.ndarray, labels: np.ndarray, metric: str | Callable, kwds: di
 def _check_points(X: np.ndarray, metric: str | Callable, kwds: dict) -> np.ndarray:
     # Metrics that scikit-learn computes are computed in float64, or in what they need, such as booleans for jaccard.
     own = metric == "precomputed" or (metric in ("euclidean", "sqeuclidean", "cosine") and not kwds)
-    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32] if own else "numeric", input_name="X")
+    X = check_points(X, accept_sparse="csr", dtype=[np.float64, np.float32] if own else "numeric")
     if metric != "precomputed":
         return X.astype(np.float64) if X.dtype == np.float32 and (not own or scipy.sparse.issparse(X)) else X
     if X.shape[0] != X.shape[1]:
@@ -412,11 +414,37 @@ def _check_points(X: np.ndarray, metric: str | Callable, kwds: dict) -> np.ndarr
         raise ValueError(
             "The precomputed distance matrix contains non-zero elements on the diagonal. Use np.fill_diagonal(X, 0)."
         )
+    if scipy.sparse.issparse(X):
+        _check_holes(X)
     return X
+
+
+def _check_holes(distances: scipy.sparse.csr_array) -> None:
+    """Refuse a sparse matrix of distances some of which are not there, such as a graph of neighbours.
+
+    Where nothing is stored the distance is 0. So it is between duplicates; and since duplicates have the same distances
+    to all others, they have the same holes.
+    """
+    stored = distances.copy()
+    stored.data = np.ones_like(stored.data)
+    first = np.empty(stored.shape[0], dtype=np.int64)
+    for check in (False, True):  # first find the first duplicate of each sample, which stands for all of them
+        for rows in gen_batches(stored.shape[0], TILE):
+            holes = stored[rows].toarray() == 0
+            holes[np.arange(len(holes)), np.arange(rows.start, rows.stop)] = True
+            if not check:
+                first[rows] = holes.argmax(axis=1)
+            elif (holes != (first[rows, np.newaxis] == first)).any():
+                raise ValueError(
+                    "The precomputed distance matrix is sparse and leaves distances between different samples out, "
+                    "which would count as 0: all of them are needed."
+                )
 
 
 def _check_labels(labels: np.ndarray, n_samples: int) -> list[Clustering]:
     """Check and encode one labeling or several."""
+    if np.ma.is_masked(labels):
+        raise ValueError("labels have masked values; each sample must have a label.")
     labels = np.asarray(labels)
     if labels.ndim not in (1, 2) or len(labels) == 0:
         raise ValueError(f"labels must be of shape (n,), or (m, n) for m labelings, not {labels.shape}.")

@@ -26,12 +26,12 @@ from sklearn import config_context
 from sklearn.cluster import KMeans, MiniBatchKMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics.pairwise import euclidean_distances
-from sklearn.utils import check_array, gen_batches
+from sklearn.utils import gen_batches
 from sklearn.utils.extmath import randomized_svd
 from tqdm import tqdm
 
 from ..core.scheduling import one_thread, run_tasks
-from .centring import mean_and_scale
+from .centring import check_points, check_squares, mean_and_scale
 
 _N_COMPONENTS = 64  # on which restarts are compared
 _MAX_ITER = 300  # as in scikit-learn; on all but contrived data k-means stops earlier
@@ -105,7 +105,8 @@ def sweep_kmeans(
     Raises
     ------
     ValueError
-        If there is no such algorithm, X is not a finite matrix, its squares overflow, or a k is not possible for it.
+        If there is no such algorithm, X is not a finite matrix, its squares leave the range of numbers, or a k is not
+        possible for it.
 
     Examples
     --------
@@ -116,7 +117,7 @@ def sweep_kmeans(
     >>> sweep.inertia.round(3).tolist(), sweep.centers[1].round(3).tolist()
     ([110.8, 2.5], [[10.0], [0.5]])
     """
-    X = check_array(X, dtype=[np.float64, np.float32], order="C", input_name="X")
+    X = check_points(X, dtype=[np.float64, np.float32], order="C")
     ks = _check_k_values(k_values, X)
     if n_init < 1:
         raise ValueError(f"n_init = {n_init} is not possible: at least one draw of centres is needed.")
@@ -145,17 +146,25 @@ def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
         raise ValueError("k_values is empty; name at least one number of clusters.")
     if not all(isinstance(k, Integral) and not isinstance(k, bool) for k in ks):
         raise ValueError(f"k_values = {ks} must be whole numbers.")
-    distinct = len(np.unique(X[:, 0]))  # a lower bound, which takes less time than counting whole rows
-    if distinct < max(ks):
-        distinct = _count_distinct(X, max(ks))
+    distinct = count_distinct(X, max(ks))
     for k in ks:
         if not 1 <= k <= distinct:
             raise ValueError(f"k = {k} is not possible: k must lie between 1 and the {distinct} distinct points of X.")
     return [int(k) for k in ks]
 
 
-def _count_distinct(X: np.ndarray, enough: int) -> int:
-    """Count distinct points until there are enough."""
+def count_distinct(X: np.ndarray, enough: int) -> int:
+    """Count the distinct rows of a matrix until there are enough, so a larger number may stand for more.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> count_distinct(np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, 1.0]]), 3)
+    2
+    """
+    distinct = len(np.unique(X[:, 0]))  # a lower bound, which takes less time than counting whole rows
+    if distinct >= enough:
+        return distinct
     found: set[bytes] = set()
     for rows in gen_batches(len(X), _BATCH):
         found.update(row.tobytes() for row in X[rows] + 0.0)  # -0 is 0
@@ -185,9 +194,7 @@ class _Points:
 
 def _standardize(X: np.ndarray) -> _Points:
     mean, scale = mean_and_scale(X)
-    with np.errstate(over="ignore"):
-        if not np.isfinite(np.float64(scale) ** 2 * X.size):
-            raise ValueError(f"X reaches {scale:.2g} from its mean, and the squares of that overflow: rescale it.")
+    check_squares(scale, X.size)
     return _Points(X, mean, scale)
 
 

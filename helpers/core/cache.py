@@ -69,6 +69,8 @@ def cached(
     ------
     TypeError
         If an argument is none of these.
+    ParameterError
+        If the result is stored and its file cannot be read.
 
     Examples
     --------
@@ -199,11 +201,22 @@ def _from_arrays(arrays: dict[str, np.ndarray], result_type: type) -> Any:
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
-    """Read the arrays of a file; None if there is no such file or it is damaged."""
+    """Read the arrays of a file; None if there is no such file or it is damaged.
+
+    Raises
+    ------
+    ParameterError
+        If it is there and cannot be read: whoever may not read a result of others shall not overwrite it.
+    """
     try:
         content = path.read_bytes()
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        raise ParameterError(
+            f"The stored result {path} cannot be read ({error.strerror}): change the rights of its folder, or name "
+            "another cache_dir."
+        ) from None
     archive, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]
     if hashlib.sha256(archive).digest() != checksum:
         return None

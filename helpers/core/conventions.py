@@ -22,6 +22,23 @@ def resolve_path(path: str | Path) -> Path:
     return (ROOT / os.path.expanduser(path)).resolve()
 
 
+def in_repository(path: Path) -> Path:
+    """Return the path of a file of the repository, which an installed package comes without.
+
+    Raises
+    ------
+    ParameterError
+        If it is not there.
+    """
+    if not path.exists():
+        raise ParameterError(
+            f"{path} is not here: outside of the repository the functions, `python -m helpers run NOTEBOOK` and "
+            "`params` work; for the book with its chapters, prose and tables, get the repository with git clone, and "
+            "run the command in it."
+        )
+    return path
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Suggest the known name nearest to `name`, in parentheses after a space; give nothing where none is near.
 

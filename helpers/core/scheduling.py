@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import multiprocessing
 import os
 import sys
 import tempfile
 import threading
+import time
+import uuid
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from distributed import Client, LocalCluster
 
 LOCAL = "local"
-_SECONDS = 10  # to wait for a scheduler, and then for a worker
+_SECONDS = 10  # to wait for a scheduler, and then for a worker, and for another one once all are gone
 
 
 class SchedulerError(ParameterError):
@@ -169,9 +172,10 @@ def _results(task: Callable[..., Any], arguments: Sequence[tuple], shared: tuple
     common = _Shared(shared)
     try:
         # Threads are the default only: `use_scheduler`, or joblib's `parallel_config`, may choose another backend.
-        yield from Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
-            delayed(_call)(task, common, given) for given in arguments
-        )
+        with _cluster.watched():
+            yield from Parallel(n_jobs=n_jobs, prefer="threads", return_as="generator")(
+                delayed(_call)(task, common, given) for given in arguments
+            )
     except Exception as error:
         if type(error).__module__.partition(".")[0] != "distributed":
             raise
@@ -187,9 +191,10 @@ class _Shared:
 
     def __reduce__(self) -> tuple[Callable, tuple[str]]:
         if not self.path:
-            descriptor, self.path = tempfile.mkstemp(dir=_cluster.folder, prefix="shared-")
+            # Opened plainly, so that the umask decides whose workers may read it.
+            self.path = str(_cluster.folder / f"shared-{uuid.uuid4().hex}")
             weakref.finalize(self, _remove, self.path)
-            with os.fdopen(descriptor, "wb") as file:
+            with open(self.path, "xb") as file:
                 joblib.dump(self.values, file)
         return _load_shared, (self.path,)
 
@@ -241,13 +246,38 @@ class _Cluster:
     def __init__(self) -> None:
         self.client: Client | None = None
         self.address, self.folder, self.leave = "", Path(tempfile.gettempdir()), ExitStack()
+        self.has_workers = True
 
     def gone(self) -> str:
-        """Say in a sentence that the scheduler is lost."""
-        return (
-            f"The scheduler {self.address} has disappeared; what was stored is kept, and the next run goes on from "
-            "there."
-        )
+        """Say in a sentence that the scheduler is lost, or its workers are."""
+        lost = "has disappeared" if self.has_workers else "has no workers any more"
+        return f"The scheduler {self.address} {lost}; what was stored is kept, and the next run goes on from there."
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Close the client once all workers have been gone for a while, since it would wait for others for ever."""
+        if self.client is None:
+            yield
+            return
+        done = threading.Event()
+        threading.Thread(target=self._watch, args=(done,), daemon=True).start()
+        try:
+            yield
+        finally:
+            done.set()
+
+    def _watch(self, done: threading.Event) -> None:
+        seen = time.monotonic()
+        while not done.wait(1) and self.client.status == "running":
+            try:
+                workers = self.client.scheduler_info(n_workers=-1)["workers"]
+            except Exception:  # almost anything, of a scheduler that is lost, which `_results` notices
+                return
+            if workers:
+                seen = time.monotonic()
+            elif time.monotonic() - seen > _SECONDS:
+                self.has_workers = False
+                self.client.close()
 
 
 _cluster = _Cluster()
@@ -268,8 +298,8 @@ def use_scheduler(scheduler: str, *, cache_dir: str | Path = "_build/cache") -> 
     Raises
     ------
     SchedulerError
-        If Dask is not installed, the scheduler cannot be reached or has no workers, or a worker does not see the
-        folder or has another version of a library or source that results depend on.
+        If Dask is not installed, the scheduler cannot be reached or has no workers, or a worker cannot read and
+        write the folder or has another version of a library or source that results depend on.
     """
     global _cluster
     _cluster.leave.close()
@@ -315,7 +345,15 @@ def _connect(scheduler: str, leave: ExitStack) -> Client:
     for name in ("distributed", "distributed.client", "tornado", "tornado.application"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     if scheduler == LOCAL:
-        scheduler = leave.enter_context(local_cluster(joblib.cpu_count()))
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            sys.exit(1)  # this process is to be a worker, and imports a script that would start a cluster again
+        try:
+            scheduler = leave.enter_context(local_cluster(joblib.cpu_count()))
+        except RuntimeError:
+            raise SchedulerError(
+                "The processes of scheduler = 'local' do not start: each of them imports the script that asks for "
+                'them, so a script must do that below `if __name__ == "__main__":`.'
+            ) from None
     try:
         # Otherwise the results of tasks would go through the scheduler.
         return Client(scheduler, timeout=_SECONDS, direct_to_workers=True)
@@ -355,16 +393,31 @@ def _check_cluster(client: Client, scheduler: str, folder: Path) -> None:
     except TimeoutError:
         raise SchedulerError(f"The scheduler {scheduler!r} has no workers; start some, and try again.") from None
     _check_same(client, _versions)
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="token-") as token:
-        _check_same(client, _sees, token.name)
+    token = folder / f"token-{uuid.uuid4().hex}"
+    try:
+        token.touch()
+        _check_same(client, _use_of, str(token))
+    finally:
+        token.unlink(missing_ok=True)
 
 
 def _versions() -> dict[str, str]:
     return library_versions() | {"helpers SHA-256": source_digest()}
 
 
-def _sees(path: str) -> dict[str, str]:
-    return {f"the folder {Path(path).parent}": "here" if Path(path).exists() else "missing"}
+def _use_of(token: str) -> dict[str, str]:
+    """Say what a process can do with the folder of a file: read that file, and write others."""
+    own = f"{token}-{uuid.uuid4().hex}"
+    try:
+        Path(token).read_bytes()
+        Path(own).touch()
+        Path(own).unlink()
+        use = "read and written"
+    except FileNotFoundError:
+        use = "missing"
+    except OSError as error:
+        use = f"closed ({error.strerror})"
+    return {f"the folder {Path(token).parent}": use}
 
 
 def _check_same(client: Client, function: Callable[..., dict[str, str]], *args: Any) -> None:

@@ -14,9 +14,9 @@ import pandas as pd
 import sklearn
 from sklearn.decomposition import PCA
 from sklearn.metrics import pairwise_distances_chunked
-from sklearn.utils import check_array
 from tqdm import tqdm
 
+from ..clustering.centring import check_points, in_units, unit_rows
 from ..clustering.distances import encode
 from ..clustering.silhouette import silhouette_estimate, silhouette_samples, silhouette_table
 from ..clustering.sweep import sweep_kmeans
@@ -174,13 +174,17 @@ def _log_norms(points: np.ndarray) -> np.ndarray:
     return np.log(np.maximum(norms, norms[norms > 0].min(initial=1.0)))
 
 
-def _principal_cloud(X: np.ndarray) -> _Cloud:
-    """Rotate points to their principal axes, and add an axis for the part of the mean that is orthogonal to them."""
+def _principal_cloud(X: np.ndarray, offset: np.ndarray | float = 0.0) -> _Cloud:
+    """Rotate points to their principal axes, and add an axis for the part of the mean that is orthogonal to them.
+
+    `offset` was subtracted from the points before, and is part of the mean.
+    """
     with one_thread(__name__):
         pca = PCA(svd_solver="covariance_eigh" if X.shape[1] <= X.shape[0] else "full")
         points = pca.fit_transform(X)
-    mean = pca.components_ @ pca.mean_
-    orthogonal = np.sqrt(max(0.0, pca.mean_ @ pca.mean_ - mean @ mean))
+    whole = pca.mean_ + offset
+    mean = pca.components_ @ whole
+    orthogonal = np.sqrt(max(0.0, whole @ whole - mean @ mean))
     points = np.column_stack([points, np.zeros(len(X))])
     return _Cloud(points.astype(np.float32), np.append(mean, orthogonal).astype(np.float32))
 
@@ -244,8 +248,12 @@ def gap_statistic(
         raise ValueError(f"references = {references!r} is not allowed; allowed are 'pca' and 'uniform'.")
     if n_references < 2:
         raise ValueError(f"n_references = {n_references} is not possible: a spread needs at least 2.")
-    X = check_array(X, dtype=np.float64, input_name="X")
-    cloud = _principal_cloud(X) if references == "pca" else _Cloud(X.astype(np.float32), np.zeros(X.shape[1]))
+    X = check_points(X, dtype=np.float64)
+    points, offset, unit = in_units(X)
+    if references == "pca":
+        cloud = _principal_cloud(points, offset / unit)
+    else:
+        cloud = _Cloud(points.astype(np.float32), np.zeros(X.shape[1]))
 
     generators = [(rng,) for rng in _generators(random_state, n_references)]
     inertia = sweep_kmeans(X, ks, n_init=n_init, random_state=random_state).inertia
@@ -253,7 +261,7 @@ def gap_statistic(
         log_w = np.log(inertia)
     shared = cloud, ks, n_init, random_state
     runs = run_tasks(_log_inertia, generators, shared=shared, n_jobs=n_jobs, desc="gap", unit="reference")
-    logs = np.stack(list(runs))
+    logs = np.stack(list(runs)) + 2 * np.log(unit)
     s = logs.std(axis=0) * np.sqrt(1 + 1 / n_references)
     return GapStatistic(np.array(ks), log_w, logs.mean(axis=0), s)
 
@@ -320,7 +328,8 @@ def null_silhouettes(
     """
     if n_references < 1:
         raise ValueError(f"n_references = {n_references} is not possible: at least 1 is needed.")
-    cloud = _principal_cloud(check_array(features, dtype=np.float64, input_name="features"))
+    points, offset, unit = in_units(check_points(features, dtype=np.float64, input_name="features"))
+    cloud = _principal_cloud(points, offset / unit)  # silhouettes have no unit
     ks = list(k_values)
 
     references = [(kind, rng) for kind in NULL_KINDS for rng in _generators(random_state, n_references)]
@@ -404,9 +413,13 @@ def silhouette_ceiling(
     >>> float(silhouette_samples(X, labels).mean().round(3)), round(silhouette_ceiling(X, labels).ceiling, 3)
     (0.889, 0.889)
     """
-    X = check_array(X, dtype=np.float64, input_name="X")
-    if metric == "euclidean":
-        X = X - X.mean(axis=0)  # an offset would cost the fast formula of distances its digits
+    X = check_points(X, dtype=np.float64)
+    if metric in ("euclidean", "sqeuclidean"):
+        # An offset would cost the fast formula of distances its digits; bounds have no unit.
+        X, _, _ = in_units(X)
+        X = X - X.mean(axis=0)
+    elif metric == "cosine":
+        X = unit_rows(X)
     labelings = np.atleast_2d(np.asarray(labels))
     if labelings.shape[1] != len(X) or n_rows < 2:
         raise ValueError(

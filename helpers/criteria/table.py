@@ -20,6 +20,7 @@ from sklearn.metrics import (
     homogeneity_score,
 )
 
+from ..clustering.centring import check_points, mean_and_scale, unit_of
 from ..clustering.distances import Clustering, encode
 from ..clustering.errors import standard_error
 from ..clustering.sweep import KMeansSweep
@@ -279,6 +280,8 @@ def validity_indices(X: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
         Indexed by ``n_clusters``, a column for each index: ``calinski_harabasz`` and ``davies_bouldin``.
     """
     indices = {criterion.column: criterion.index for criterion in CRITERIA.values() if criterion.index}
+    X = check_points(X, dtype=[np.float64, np.float32])
+    X = X / X.dtype.type(unit_of(mean_and_scale(X)[1]))  # the indices have no unit, and squares should stay in range
     columns = {column: [index(X, row) for row in labels] for column, index in indices.items()}
     return pd.DataFrame(columns, index=_counts(labels))
 

@@ -114,6 +114,9 @@ def _sentences(table: pd.DataFrame, decision: Decision, preferred: dict[str, int
         "elbow": elbow_sentence(elbow_by_k_max(*curve), elbow_by_k_min(*curve)),
         "disagreement": _step_sentence(scored),
     }
+    missing = decision.valleys.index[decision.valleys["valley"].isna()]
+    if len(missing):
+        sentences["missing"] = _missing_sentence(missing)
     return sentences | _optional_sentences(table, scored, preferred)
 
 
@@ -212,6 +215,16 @@ def _levels_sentence(decision: Decision) -> str:
         return f"No k has a valley of {DEEP} or more, the least that counts."
     told = [f"{k} ({depth:.2f})" for k, depth in levels.items()]
     return f"The borders run through valleys at k = {_listed(told)}, where 1 is a border that no link crosses."
+
+
+def _missing_sentence(missing: pd.Index) -> str:
+    """Say at which k no valley can be told."""
+    first, last = int(missing[0]), int(missing[-1])
+    in_a_row = len(missing) > 2 and len(missing) == last - first + 1
+    return (
+        f"At k = {f'{first} to {last}' if in_a_row else _listed(missing)} no valley can be told: a half of the images "
+        f"has fewer of them that differ than clusters, or too few links inside of clusters."
+    )
 
 
 def _draws_sentence(decision: Decision) -> str:

@@ -13,7 +13,7 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -29,9 +29,16 @@ from ..images.backbones import backbone_key
 from ..images.collection import ImageSet
 from ..images.weights import file_sha256
 from ..parameters import Parameters, parameter_table
-from .execution import execute_source, open_images
+from .execution import begin, execute_source, open_images
 from .provenance import page_versions
-from .sources import NotebookError, notebook_sources, used_parameters
+from .sources import (
+    NotebookError,
+    clean_source,
+    notebook_sources,
+    notebooks_left_out,
+    used_parameters,
+    values_in_cell,
+)
 
 _KEY_FILE = "book-key.txt"
 # Notebooks executed at once: half of the time of one is spent on one core.
@@ -87,6 +94,8 @@ def build_book(
     build_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(build_dir / ".lock", timeout=0):
+            for remark in [*notebooks_left_out(source_dir), *filter(None, map(values_in_cell, used))]:
+                say(remark)
             shipped, own = _shipped(source_dir), _digest_of_images(parameters, images)
             data = {path: digest(shipped, own if "dataset" in used[path] else None) for path in used}
             check = partial(_check_shipped, shipped, source_dir)
@@ -141,7 +150,7 @@ def _execute_all(
         text = cached(
             execute_source,
             path.name,
-            path.read_text(encoding="utf-8"),
+            clean_source(path),
             values,
             data[path],
             versions,
@@ -168,20 +177,23 @@ def _call_for_each(execute: Callable[[Path], str], with_images: list[Path], path
 
     The first notebook with images embeds them, and the others with images find the embeddings in the cache, so they
     wait for it. Those without images fill the other thread meanwhile, and beside the last long ones. After a failure
-    no other notebook begins.
+    no other notebook begins, and the one that is running ends first.
     """
     fillers = deque(path for path in paths if path not in with_images)
     others = deque(with_images)
     first = others.popleft() if others else fillers.popleft()
-    texts = {}
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        running = {pool.submit(execute, first): first}
+    texts: dict[Path, str] = {}
+    running: dict[Future, Path] = {begin(execute, first): first}
+    try:
         while len(texts) < len(paths):
             while len(running) < _AT_ONCE and (ready := fillers if first in running.values() else others or fillers):
                 path = ready.popleft()
-                running[pool.submit(execute, path)] = path
+                running[begin(execute, path)] = path
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 texts[running.pop(future)] = future.result()
+    except Exception:
+        wait(running)
+        raise
     return texts
 
 

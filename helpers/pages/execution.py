@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import logging
 import shutil
+import sqlite3
 import sys
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from ..core.cache import check_folder
@@ -19,7 +23,7 @@ from ..images.collection import ChangedImageError, CollectionError, ImageSet
 from ..images.weights import ChangedWeightsError
 from ..parameters import Parameters
 from ..study import Study
-from .sources import NotebookError, used_parameters
+from .sources import NotebookError, clean_source, used_parameters
 
 # That something changed under a run is no fault of the notebook that noticed it.
 _CHANGED = (ChangedImageError.__name__, ChangedWeightsError.__name__)
@@ -62,7 +66,37 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
     names = used_parameters(path)
     open_images(parameters, names)
     values = {name: value for name, value in parameters.changed().items() if name in names}
-    return _execute(path, output, values, label or path.name)
+    with _written(clean_source(path), path.name) as source:
+        run = begin(_execute, source, output, values, label or path.name)
+        try:
+            return run.result()
+        finally:
+            if run.done():  # and not stopped by Ctrl-C
+                _trust(output)
+
+
+def _trust(path: Path) -> None:
+    """Sign an executed notebook, if there is one, so that JupyterLab shows all of it, such as the explorer."""
+    import nbformat
+    from nbformat.sign import NotebookNotary
+
+    if path.is_file():
+        with suppress(OSError, sqlite3.Error):  # a home folder that may not be written
+            NotebookNotary().sign(nbformat.read(path, as_version=4))
+
+
+def begin(function: Callable[..., Any], *args: Any) -> Future:
+    """Call a function in a thread that ends with this process, so that Ctrl-C need not wait for it."""
+    future: Future = Future()
+
+    def call() -> None:
+        try:
+            future.set_result(function(*args))
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=call, daemon=True).start()
+    return future
 
 
 def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
@@ -78,8 +112,8 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     Raises
     ------
     ParameterError
-        If the data set cannot be opened or has too few images for ``k_max``, or the cache or the scheduler cannot be
-        used.
+        If the data set cannot be opened or has too few different images for ``k_max``, or the cache or the scheduler
+        cannot be used.
     NotebookError
         If the data set is not what this run found when it first opened it.
     """
@@ -94,8 +128,17 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     except CollectionError as error:
         raise NotebookError(str(error)) from None
     if "k_max" in names:
-        parameters.check_images(len(images))
+        parameters.check_images(len(images), len(set(images.contents)))
     return images
+
+
+@contextmanager
+def _written(source: str, name: str) -> Iterator[Path]:
+    """Write the text of a notebook to a file of that name, which is there in the context."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        path.write_text(source, encoding="utf-8")
+        yield path
 
 
 def check_used(names: Iterable[str], paths: Iterable[Path]) -> None:
@@ -119,6 +162,8 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
     import papermill
     from nbclient.exceptions import DeadKernelError
 
+    from .kernels import OwnKernelManager
+
     output.parent.mkdir(parents=True, exist_ok=True)
     # It remarks on parameters that stand in no cell, as those do that go along with others.
     logging.getLogger("papermill").setLevel(logging.ERROR)
@@ -128,6 +173,7 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
             output,
             parameters=values,
             kernel_name="python3",
+            kernel_manager_class=OwnKernelManager,
             cwd=ROOT,
             stderr_file=sys.stderr,  # the progress of long cells
             extra_arguments=["--log-level=40"],  # without the kernel's remarks between the progress bars
@@ -193,9 +239,8 @@ def execute_source(
         If a cell fails or the kernel dies, or what the notebook reads has changed.
     """
     ran.append(name)
-    with tempfile.TemporaryDirectory() as folder:
-        path, output = Path(folder, name), Path(folder, "out", name)
-        path.write_text(source, encoding="utf-8")
+    with _written(source, name) as path:
+        output = path.parent / "out" / name
         try:
             _execute(path, output, values | scheduler, label)
         except NotebookError as error:

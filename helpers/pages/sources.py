@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..core.conventions import ROOT, did_you_mean
+from ..core.conventions import ROOT, did_you_mean, in_repository
 from ..parameters import Parameters, with_companions
 
 if TYPE_CHECKING:
@@ -33,8 +35,10 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
 
     Raises
     ------
+    ParameterError
+        If the table of contents is not there, as outside of the repository.
     NotebookError
-        If the table of contents lacks a notebook, or names one that is not there.
+        If the table of contents names a notebook that is not there.
 
     Examples
     --------
@@ -42,15 +46,22 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
     >>> [path.name for path in notebook_sources()][:2]
     ['question.ipynb', 'embeddings.ipynb']
     """
-    contents = yaml.safe_load((source_dir / "book" / "_toc.yml").read_text(encoding="utf-8"))
-    names = [name.removeprefix("notebooks/") for name in _files_in(contents) if name.startswith("notebooks/")]
-    present = {path.stem for path in (source_dir / "notebooks").glob("*.ipynb") if not path.name.startswith(".")}
-    for name in sorted(present - set(names)):
-        raise NotebookError(f"book/_toc.yml lacks notebooks/{name}.ipynb; give it a line `- file: notebooks/{name}`.")
-    for name in names:
-        if name not in present:
-            raise NotebookError(f"book/_toc.yml names notebooks/{name}, but there is no notebooks/{name}.ipynb.")
-    return [source_dir / "notebooks" / f"{name}.ipynb" for name in names]
+    contents = yaml.safe_load(in_repository(source_dir / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    names = [name for name in _files_in(contents) if name.startswith("notebooks/")]
+    paths = [source_dir / f"{name}.ipynb" for name in names]
+    for name, path in zip(names, paths):
+        if not path.is_file():
+            raise NotebookError(f"book/_toc.yml names {name}, but there is no {name}.ipynb.")
+    return paths
+
+
+def notebooks_left_out(source_dir: Path = ROOT) -> list[str]:
+    """Say in a sentence each which notebooks are no chapters, as a new one or a copy that JupyterLab makes."""
+    present = {path for path in (source_dir / "notebooks").glob("*.ipynb") if not path.name.startswith(".")}
+    return [
+        f"{path.name} is left out: it becomes a chapter by a line `- file: notebooks/{path.stem}` in book/_toc.yml."
+        for path in sorted(present - set(notebook_sources(source_dir)))
+    ]
 
 
 def _files_in(contents: Any) -> Iterator[str]:
@@ -74,36 +85,81 @@ def used_parameters(path: Path) -> list[str]:
     Raises
     ------
     NotebookError
-        If the notebook breaks a rule; see `check_notebook`.
+        If the notebook cannot be read, or its cell of parameters breaks a rule; see `declared_parameters`.
     """
-    return with_companions(check_notebook(path))
+    return with_companions(declared_parameters(path))
 
 
-def check_notebook(path: Path) -> list[str]:
-    """Check that a notebook's source keeps the rules of the house.
-
-    A source has no outputs or execution counts, and one cell tagged ``parameters`` whose names, annotations and
-    defaults are those of `Parameters`, each with a comment.
-
-    Parameters
-    ----------
-    path : Path
-
-    Returns
-    -------
-    list of str
-        The names of its parameters.
+def declared_parameters(path: Path) -> list[str]:
+    """List the parameters that a notebook declares, one a line of the one cell that is tagged ``parameters``.
 
     Raises
     ------
     NotebookError
-        At the first broken rule.
+        If the notebook cannot be read, has no such cell or several, or a line begins with the name of no parameter.
     """
+    return list(_declared_lines(path, read_notebook(path)))
+
+
+def clean_source(path: Path) -> str:
+    """Write a notebook as sources are kept and as they are executed, whatever JupyterLab has saved into it.
+
+    That is without outputs and what else a run leaves behind, with the lines of `parameter_line` in its cell of
+    parameters, its own name in the call of `provenance`, and in the form of nbformat, so that saving it changes only
+    what was edited.
+
+    Raises
+    ------
+    NotebookError
+        As `declared_parameters`.
+    """
+    import nbformat
+
     notebook = read_notebook(path)
-    for number, cell in enumerate(notebook.cells, start=1):
-        if cell.get("outputs") or cell.get("execution_count"):
-            raise NotebookError(f"{path.name}: cell {number} holds outputs; clear them, sources are kept without.")
-    return [_check_parameter(path, line) for line in parameter_cell(path, notebook).source.splitlines()]
+    declared = "\n".join(map(parameter_line, _declared_lines(path, notebook)))
+    parameter_cell(path, notebook).source = declared
+    for cell in notebook.cells:
+        for name in _LEFT_BY_RUNS & cell.metadata.keys():
+            del cell.metadata[name]
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+            cell.source = re.sub(r'(?<=\bprovenance\()"[^"]*"', f'"{path.name}"', cell.source)
+    # JupyterLab writes the kernel that it used here, and its version.
+    notebook.metadata.kernelspec = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+    notebook.metadata.language_info = {"name": "python"}
+    return nbformat.writes(notebook) + "\n"
+
+
+_LEFT_BY_RUNS = {"collapsed", "execution", "scrolled"}
+
+
+def values_in_cell(path: Path) -> str:
+    """Say in a sentence which values in the cell of parameters of a notebook are not the defaults; empty if none.
+
+    They hold where the notebook is run by hand, as in JupyterLab, and nowhere else: all chapters of a book have one
+    set of parameters.
+
+    Raises
+    ------
+    NotebookError
+        As `declared_parameters`.
+    """
+    lines = _declared_lines(path, read_notebook(path))
+    edited = [_code(line) for name, line in lines.items() if _code(line) != _code(parameter_line(name))]
+    if not edited:
+        return ""
+    return (
+        f"{path.name}: `{'`, `'.join(edited)}` in its cell of parameters is for running it by hand, as in JupyterLab; "
+        "here parameters come from -p and -f alone."
+    )
+
+
+def _code(line: str) -> str:
+    """Take the comment from a line of code, if it is one."""
+    try:
+        return ast.unparse(ast.parse(line))
+    except SyntaxError:
+        return line
 
 
 def read_notebook(path: Path) -> NotebookNode:
@@ -139,47 +195,41 @@ def parameter_cell(path: Path, notebook: NotebookNode) -> NotebookNode:
     return tagged[0]
 
 
-def _check_parameter(path: Path, line: str) -> str:
-    """Check a line ``name: annotation = default  # comment`` of a parameter cell and return the name."""
-    form = f"{path.name}: the parameter line {line!r}"
-    try:
-        statement = ast.parse(line).body[0]
-        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)):
-            raise ValueError("another kind of statement")
-        name, default = statement.target.id, ast.literal_eval(statement.value)  # type: ignore[arg-type]
-    except (SyntaxError, IndexError, ValueError, TypeError):
-        raise NotebookError(f"{form} must have the form `name: type = value  # meaning`.") from None
-    check_name(path, line, name)
-    field = Parameters.model_fields[name]
-    annotation = annotation_in_cell(name)
-    if ast.unparse(statement.annotation).strip("'\"") != annotation:
-        raise NotebookError(f"{form} must be annotated {annotation}, as in helpers/parameters.py.")
-    if type(default) is not type(field.default) or default != field.default:
-        raise NotebookError(f"{form} must have the default {field.default!r}, as in helpers/parameters.py.")
-    if "#" not in line:
-        raise NotebookError(f"{form} must end in a comment that says what it means.")
-    return name
+def _declared_lines(path: Path, notebook: NotebookNode) -> dict[str, str]:
+    """Split a cell of parameters into its lines, by the names that they begin with."""
+    declared = {}
+    lines = parameter_cell(path, notebook).source.splitlines()
+    for line in (line for line in lines if line.strip() and not line.startswith("#")):
+        name = (re.match(r"\w*", line) or [""])[0]
+        if name not in Parameters.model_fields:
+            known = list(Parameters.model_fields)
+            raise NotebookError(
+                f"{path.name}: the parameter line {line!r} names no parameter{did_you_mean(name, known)}; known are "
+                f"{', '.join(known)}."
+            )
+        declared[name] = line
+    return declared
 
 
-def check_name(path: Path, line: str, name: str) -> None:
-    """Refuse a line of a parameter cell whose name is that of no parameter."""
-    if name not in Parameters.model_fields:
-        known = list(Parameters.model_fields)
-        raise NotebookError(
-            f"{path.name}: the parameter line {line!r} names no parameter{did_you_mean(name, known)}; known are "
-            f"{', '.join(known)}."
-        )
-
-
-def annotation_in_cell(name: str) -> str:
-    """Write the annotation of a parameter in a form that papermill can read: it knows no ``|`` and no ``Literal``.
+def parameter_line(name: str) -> str:
+    """Write the line that declares a parameter in a notebook; the title of its field is the short comment.
 
     Examples
     --------
-    >>> from helpers.pages.sources import annotation_in_cell
-    >>> annotation_in_cell("n_images"), annotation_in_cell("metric")
-    ('Optional[int]', 'str')
+    >>> from helpers.pages.sources import parameter_line
+    >>> parameter_line("k_max")
+    'k_max: int = 16  # largest number of clusters tried'
     """
+    field = Parameters.model_fields[name]
+    annotation = _annotation_in_cell(name)
+    # Optional is not imported in a notebook, so its annotation is a text.
+    annotation = f'"{annotation}"' if "[" in annotation else annotation
+    default = json.dumps(field.default) if isinstance(field.default, str) else repr(field.default)
+    return f"{name}: {annotation} = {default}  # {field.title or field.description}"
+
+
+def _annotation_in_cell(name: str) -> str:
+    """Write the annotation of a parameter in a form that papermill can read: it knows no ``|`` and no ``Literal``."""
     text = str(Parameters.__annotations__[name])
     if text.startswith("Literal"):
         return "str"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -10,8 +9,8 @@ from pathlib import Path
 from ..core.conventions import ROOT
 from ..core.files import write_atomically
 from ..core.fingerprints import imports_of
-from ..parameters import Parameters, parameter_table
-from .sources import NotebookError, annotation_in_cell, check_name, notebook_sources, parameter_cell, read_notebook
+from ..parameters import parameter_table
+from .sources import NotebookError, clean_source, notebook_sources
 
 # The wings and the modules beside them, in the order in which they import each other; figures stand beside.
 WINGS = ("core", "images", "clustering", "parameters", "criteria", "study", "trials", "figures", "pages")
@@ -47,9 +46,8 @@ def sync(source_dir: Path = ROOT) -> list[Path]:
 def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
     """Compute the texts of all files that repeat something of the helpers, by path.
 
-    In notebooks, the cell of parameters and the file name given to `provenance` are written, and the file is in the
-    form of nbformat, so that saving it changes only what was edited; in the README, the table of parameters; the page
-    of the API as a whole.
+    Notebooks are written as `clean_source` does; in the README, the table of parameters; the page of the API as a
+    whole.
 
     Raises
     ------
@@ -57,53 +55,10 @@ def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
         If a notebook cannot be read, or a line of its cell of parameters names none.
     """
     readme = source_dir / "README.md"
-    return {path: _synced_notebook(path) for path in notebook_sources(source_dir)} | {
+    return {path: clean_source(path) for path in notebook_sources(source_dir)} | {
         readme: _synced_readme(readme.read_text(encoding="utf-8")),
         source_dir / "book" / "api.md": _api_page(),
     }
-
-
-# --- notebooks --------------------------------------------------------------------------------------------------------
-
-
-def _synced_notebook(path: Path) -> str:
-    import nbformat
-
-    notebook = read_notebook(path)
-    declared = parameter_cell(path, notebook)
-    declared.source = "\n".join(parameter_line(_name(path, line)) for line in declared.source.splitlines())
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.source = re.sub(r'(?<=\bprovenance\()"[^"]*"', f'"{path.name}"', cell.source)
-    # JupyterLab writes the version of its kernel here, which differs from machine to machine.
-    notebook.metadata.language_info = {"name": "python"}
-    return nbformat.writes(notebook) + "\n"
-
-
-def _name(path: Path, line: str) -> str:
-    """Find the name at the beginning of a line of a cell of parameters."""
-    found = re.match(r"\w+", line)
-    if found is None:
-        raise NotebookError(f"{path.name}: the parameter line {line!r} must begin with the name of a parameter.")
-    check_name(path, line, found[0])
-    return found[0]
-
-
-def parameter_line(name: str) -> str:
-    """Write the line that declares a parameter in a notebook; the title of its field is the short comment.
-
-    Examples
-    --------
-    >>> from helpers.pages.sync import parameter_line
-    >>> parameter_line("k_max")
-    'k_max: int = 16  # largest number of clusters tried'
-    """
-    field = Parameters.model_fields[name]
-    annotation = annotation_in_cell(name)
-    # Optional is not imported in a notebook, so its annotation is a text.
-    annotation = f'"{annotation}"' if "[" in annotation else annotation
-    default = json.dumps(field.default) if isinstance(field.default, str) else repr(field.default)
-    return f"{name}: {annotation} = {default}  # {field.title or field.description}"
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------

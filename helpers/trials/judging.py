@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.conventions import ROOT
+from ..core.conventions import ROOT, in_repository
 from ..criteria.table import CRITERIA
 from .asking import BEST, FORCED
 from .others import OTHERS
@@ -53,7 +53,7 @@ class Trials:
 
 def read_trials(folder: Path = RESULTS) -> Trials:
     """Read the stored trials."""
-    facts = json.loads((folder / "trials.json").read_text(encoding="utf-8"))
+    facts = json.loads(in_repository(folder / "trials.json").read_text(encoding="utf-8"))
     answers = pd.read_csv(folder / "trials.csv", dtype={"k": "Int64"}, keep_default_na=True)
     problems = pd.DataFrame(facts["problems"]).set_index("problem").astype({"n_clusters": "Int64"})
     return Trials(answers.fillna({"levels": ""}), problems, facts["provenance"])
@@ -61,7 +61,7 @@ def read_trials(folder: Path = RESULTS) -> Trials:
 
 def read_constants(folder: Path = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read what `makers.constants` stored: answers for choices of constants, and valleys for numbers of points."""
-    return pd.read_csv(folder / "constants.csv"), pd.read_csv(folder / "constants_by_n.csv")
+    return pd.read_csv(in_repository(folder / "constants.csv")), pd.read_csv(folder / "constants_by_n.csv")
 
 
 def judge_answers(trials: Trials) -> pd.DataFrame:

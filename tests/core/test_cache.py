@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 from helpers.core import cache, conventions, files, fingerprints
-from helpers.core.cache import cached
-from helpers.core.conventions import ROOT
+from helpers.core.cache import cached, is_cached
+from helpers.core.conventions import ROOT, ParameterError
 from helpers.core.files import write_atomically
 from helpers.core.fingerprints import LIBRARIES, digest, library_versions
 from helpers.images.datasets import load_images
@@ -458,6 +458,23 @@ def test_pickles_are_not_loaded(counter, tmp_path, stored):
     # The trap is a good one: a load that allows pickles springs it.
     np.load(io.BytesIO(saved(np.array([Trap(sprung)], dtype=object))), allow_pickle=True)
     assert sprung.exists()
+
+
+def test_a_result_that_may_not_be_read_is_told_and_neither_computed_nor_overwritten(counter, tmp_path, monkeypatch):
+    """As that of another user in a shared folder; of a folder that may not be entered, the same."""
+    function = counter.function()
+    cached(function, X, cache_dir=tmp_path)
+    (path,) = tmp_path.rglob("*.npz")
+    before = path.stat()
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    for ask in (cached, is_cached):
+        with pytest.raises(ParameterError, match=rf"^The stored result {path} cannot be read \(Permission denied\): "):
+            ask(function, X, cache_dir=tmp_path)
+    assert counter.calls == 1 and path.stat() == before
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -334,7 +335,9 @@ def scheduler(start):
 
 
 def start_worker(start, address, folder=ROOT):
-    start("worker", address, "--no-nanny", "--nthreads", "2", "--no-dashboard", "--memory-limit", "0", folder=folder)
+    return start(
+        "worker", address, "--no-nanny", "--nthreads", "2", "--no-dashboard", "--memory-limit", "0", folder=folder
+    )
 
 
 def test_a_scheduler_that_disappears_is_one_sentence(start, scheduler, tmp_path):
@@ -390,17 +393,57 @@ def test_workers_that_do_not_see_the_folder_are_refused(on_cluster, monkeypatch,
 
     def refused():
         token.touch()
-        check_workers(_seen_once, str(token))
+        check_workers(_used_once, str(token))
 
-    with pytest.raises(SchedulerError, match=rf"has the folder {tmp_path} missing where this process has here;"):
+    with pytest.raises(SchedulerError, match=rf"the folder {tmp_path} missing where this process has read and written"):
         on_cluster(refused)
 
 
-def _seen_once(path):
-    seen = scheduling._sees(path)
-    if seen[f"the folder {os.path.dirname(path)}"] == "here":
-        os.unlink(path)
-    return seen
+def _used_once(token):
+    use = scheduling._use_of(token)
+    if use[f"the folder {os.path.dirname(token)}"] == "read and written":
+        os.unlink(token)
+    return use
+
+
+@pytest.mark.parametrize("right", ["read_bytes", "touch"])
+def test_a_folder_that_may_only_be_looked_at_is_told(right, monkeypatch, tmp_path):
+    """What a worker of another user would say; whoever runs the tests may be allowed everything."""
+    (tmp_path / "token").touch()
+    assert scheduling._use_of(str(tmp_path / "token")) == {f"the folder {tmp_path}": "read and written"}
+    assert [path.name for path in tmp_path.iterdir()] == ["token"]
+
+    def refuse(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(scheduling.Path, right, refuse)
+    assert scheduling._use_of(str(tmp_path / "token")) == {f"the folder {tmp_path}": "closed (Permission denied)"}
+
+
+def test_the_umask_decides_who_may_read_what_tasks_share(monkeypatch, tmp_path):
+    monkeypatch.setattr(scheduling._cluster, "folder", tmp_path)
+    before = os.umask(0o027)
+    try:
+        shared = scheduling._Shared((np.arange(3),))
+        path = shared.__reduce__()[1][0]
+        assert os.stat(path).st_mode & 0o777 == 0o640
+    finally:
+        os.umask(before)
+    del shared
+    assert not os.path.exists(path)
+
+
+def test_a_cluster_whose_workers_are_gone_is_one_sentence(start, scheduler, monkeypatch, tmp_path):
+    address = scheduler[1]
+    worker = start_worker(start, address)
+    use_scheduler(address, cache_dir=tmp_path)
+    monkeypatch.setattr(scheduling, "_SECONDS", 1)
+    try:
+        with pytest.raises(SchedulerError, match=rf"^The scheduler {address} has no workers any more;[^.]*\.$"):
+            for _ in run_tasks(time.sleep, [(0.05,)] * 50):
+                worker.kill()
+    finally:
+        use_scheduler("")
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nowhere", "tcp://", "127.0.0.1:x", "xyz://1.2.3.4:5"])
@@ -416,6 +459,23 @@ def test_without_dask_a_scheduler_is_refused(monkeypatch, tmp_path):
     with pytest.raises(SchedulerError, match=r"'local' needs Dask, which is not installed here; .*\[scale\]"):
         use_scheduler("local", cache_dir=tmp_path)
     use_scheduler("")  # and the empty one is not
+
+
+def test_a_script_without_a_main_guard_is_one_sentence_and_not_started_again_and_again(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from helpers.core.scheduling import SchedulerError, use_scheduler\n"
+        "try:\n"
+        f"    use_scheduler('local', cache_dir={str(tmp_path)!r})\n"
+        "except SchedulerError as error:\n"
+        "    print(error)\n",
+        encoding="utf-8",
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    finished = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True)
+    assert re.fullmatch(
+        r"The processes of scheduler = 'local' do not start: .* below `if __name__ == .*\n", finished.stdout
+    )
 
 
 def test_local_is_a_cluster_of_this_machine(tmp_path, capsys):

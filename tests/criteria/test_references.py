@@ -14,6 +14,7 @@ from helpers.clustering.sweep import sweep_kmeans
 from helpers.core.cache import cached
 from helpers.criteria import references
 from helpers.criteria.references import (
+    GAP_REFERENCES,
     _Cloud,
     _generators,
     _principal_cloud,
@@ -26,6 +27,7 @@ RNG = np.random.default_rng
 IRIS = load_iris().data
 BLOBS = make_blobs(150, n_features=3, centers=[[0] * 3, [9] * 3, [-9, 9, -9]], random_state=0)[0]
 GAP = {"n_references": 8, "n_init": 2}
+THREE = RNG(0).normal(size=(60, 3)) + np.repeat(np.eye(3) * 9, 20, axis=0)
 
 
 # --- gap --------------------------------------------------------------------------------------------------------------
@@ -199,6 +201,30 @@ def test_large_references_measure_what_exact_ones_do(monkeypatch):
     for name in references.NULL_MEASURES:
         np.testing.assert_allclose(getattr(given, name), getattr(exact, name), atol=0.1)
         assert not np.array_equal(getattr(given, name), getattr(exact, name))
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+@pytest.mark.parametrize("unit", [1e-30, 1e30, 1e100])
+def test_nulls_have_no_unit(unit, metric):
+    options = {"n_references": 1, "metric": metric}
+    expected, found = (null_silhouettes(rows, [2, 3], **options) for rows in (THREE, THREE * unit))
+    np.testing.assert_allclose(found.score, expected.score, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", GAP_REFERENCES)
+@pytest.mark.parametrize("changed", [THREE + 1e8, THREE * 1e30, THREE * 1e-30], ids=["offset", "large", "small"])
+def test_a_gap_has_no_unit_and_no_origin(changed, kind):
+    options = {"n_references": 2, "references": kind}
+    expected, found = (gap_statistic(rows, [1, 2, 3, 4], **options).table()["gap"] for rows in (THREE, changed))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("metric", ["euclidean", "sqeuclidean", "cosine"])
+@pytest.mark.parametrize("unit", [1e-160, 1e160])
+def test_a_ceiling_has_no_unit(unit, metric):
+    labels = np.repeat([0, 1, 2], 20)
+    expected, found = (silhouette_ceiling(rows, labels, metric=metric) for rows in (THREE, THREE * unit))
+    assert found.ceiling == pytest.approx(expected.ceiling, abs=1e-12)
 
 
 def test_no_nulls_without_a_reference():

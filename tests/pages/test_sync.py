@@ -9,8 +9,8 @@ import pytest
 from conftest import copied_sources
 
 from helpers.core.conventions import ROOT
-from helpers.pages.sources import NotebookError, check_notebook, notebook_sources
-from helpers.pages.sync import WINGS, parameter_line, sync, synced_texts
+from helpers.pages.sources import NotebookError, declared_parameters, notebook_sources, parameter_line
+from helpers.pages.sync import WINGS, sync, synced_texts
 from helpers.parameters import Parameters, parameter_table
 
 NAME = "elbow.ipynb"
@@ -52,7 +52,7 @@ def test_only_the_cell_of_parameters_is_written(sources, line):
     path.write_text(edited.replace(LINE, line), encoding="utf-8")
     assert sync(sources) == [path]
     assert path.read_bytes() == edited.encode()
-    assert "k_max" in check_notebook(path)
+    assert "k_max" in declared_parameters(path)
 
 
 def test_the_names_of_a_cell_stay_the_choice_of_the_notebook(sources):
@@ -62,7 +62,7 @@ def test_the_names_of_a_cell_stay_the_choice_of_the_notebook(sources):
     cell.source = "min_dist\nk_max"
     nbformat.write(notebook, path)
     sync(sources)
-    assert check_notebook(path) == ["min_dist", "k_max"]
+    assert declared_parameters(path) == ["min_dist", "k_max"]
 
 
 def test_a_notebook_in_another_form_is_brought_into_that_of_nbformat(sources):
@@ -73,12 +73,13 @@ def test_a_notebook_in_another_form_is_brought_into_that_of_nbformat(sources):
     assert path.read_bytes() == canonical
 
 
-def test_what_jupyterlab_adds_of_its_kernel_is_taken_out(sources):
-    """Seen in JupyterLab 4.6: opening and saving a notebook changes this, and nothing else."""
+def test_what_jupyterlab_adds_is_taken_out(sources):
+    """Seen in JupyterLab 4.6: opening, running and saving a notebook changes this, and nothing else."""
     path = sources / "notebooks" / NAME
     before = path.read_bytes()
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.language_info |= {"codemirror_mode": {"name": "ipython", "version": 3}, "version": "3.11.7"}
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text="1")]
     nbformat.write(notebook, path)
     assert path.read_bytes() != before and sync(sources) == [path]
     assert path.read_bytes() == before
