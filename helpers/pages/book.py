@@ -28,7 +28,7 @@ from ..images.backbones import backbone_key
 from ..images.collection import ImageSet
 from ..parameters import Parameters, parameter_table
 from .execution import execute_source, open_images
-from .provenance import page_versions
+from .provenance import fact_table, page_versions
 from .sources import NotebookError, notebook_sources, used_parameters
 
 _KEY_FILE = "book-key.txt"
@@ -232,11 +232,11 @@ def _config(path: Path) -> bytes:
 
 
 def _this_book(parameters: Parameters) -> str:
-    """Write the parameters of this book and the command that builds it, as Markdown."""
-    changed = [f"- `{name}`: `{value}`" for name, value in parameters.changed().items()]
+    """Write the parameters of this book and the command that builds it, as blocks of HTML in a page of Markdown."""
+    changed = {name: str(value) for name, value in parameters.changed().items()}
     command = f"python -m helpers book {parameters.as_options()}".strip()
-    about = "\n".join(changed) if changed else "Every parameter is at its default."
-    return f"{about}\n\nThe command that builds this very book:\n\n```text\n{command}\n```\n"
+    about = fact_table(changed) if changed else "Every parameter is at its default."
+    return f"{about}\n\nThe command that builds this very book:\n\n{fact_table({'command': command})}\n"
 
 
 def _slides(executed: dict[str, str]) -> dict[str, bytes]:
