@@ -160,6 +160,8 @@ class Study:
             groups=params.groups,
         )
         images.comes_with(params.backbone, params.weights, params.precision)
+        if "k_max" in params.model_fields_set:
+            params.check_images(len(images))  # here, since embedding them takes long
         return images
 
     @cached_property

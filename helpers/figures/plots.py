@@ -130,12 +130,16 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
 
 
 def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:
-    """Draw the elbow that is found if the sweep stops at each k."""
+    """Draw the elbow that is found if the sweep stops at each k, or say that none is found at any."""
     ax = _axes(ax)
     found = elbows.dropna()
     ax.plot(found.index, found.astype(int), "o-", color=GAIN)
     ax.set(xlabel="largest k tried", ylabel="elbow", xticks=list(elbows.index))
     ax.yaxis.get_major_locator().set_params(integer=True)
+    if found.empty:
+        words = "no elbow, wherever one stops" if len(elbows) else "too few k for a curve"
+        ax.text(0.5, 0.5, words, ha="center", va="center", color=_GREY, transform=ax.transAxes)
+        ax.set_yticks([])
     return ax
 
 
@@ -361,8 +365,11 @@ def plot_gap(gap: pd.DataFrame, n_clusters: int | None, ax: Axes | None = None) 
     return ax
 
 
-def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> Figure:
-    """Draw the criteria against k, one below the other, and mark the k that each prefers."""
+def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, list[int]]) -> Figure:
+    """Draw the criteria against k, one below the other, and mark the k that each prefers, or finds equally good.
+
+    `preferred` is from `helpers.criteria.table.equal_k`.
+    """
     names = {
         "inertia": ("elbow", "inertia"),
         "score": ("score", "score"),
@@ -372,12 +379,10 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> F
     figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 7.6), sharex=True, layout="constrained")
     for ax, (column, (criterion, label)) in zip(axes, names.items()):
         ax.plot(criteria.index, criteria[column], "o-", color=GAIN, markersize=4)
-        k = preferred[criterion]
-        if k is not None:
-            ax.plot(k, criteria.loc[k, column], "o", color=LOSS, markersize=10)
-            ax.annotate(
-                f"k = {k}", (k, criteria.loc[k, column]), xytext=(10, 2), textcoords="offset points", color=LOSS
-            )
+        for k in preferred[criterion]:
+            place = (k, criteria.loc[k, column])
+            ax.plot(*place, "o", color=LOSS, markersize=10)
+            ax.annotate(f"k = {k}", place, xytext=(6, 5), textcoords="offset points", color=LOSS, fontsize="small")
         ax.margins(y=0.2)
         ax.set_ylabel(label)
     _mark_k(axes[-1], criteria.index)

@@ -29,9 +29,10 @@ from ..images.collection import ImageSet
 from ..parameters import Parameters, parameter_table
 from .execution import execute_source, open_images
 from .provenance import fact_table, page_versions
-from .sources import NotebookError, notebook_sources, used_parameters
+from .sources import NotebookError, notebook_sources, read_yaml, used_parameters
 
 _KEY_FILE = "book-key.txt"
+_STAGED = {"_config.yml", "CITATION.cff", "book", "notebooks"}
 # Notebooks executed at once: half of the time of one is spent on one core.
 _AT_ONCE = 2
 _PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photographs; other figures are charts
@@ -72,10 +73,11 @@ def build_book(
     ParameterError
         If the data do not allow the parameters; nothing was executed then.
     NotebookError
-        If a notebook breaks a rule or fails, or a page has a warning.
+        If a notebook breaks a rule or fails, a page has a warning, or a folder that would be replaced is no book's.
     """
     from filelock import FileLock, Timeout
 
+    _check_replaced(build_dir, stage_dir)
     used = {path: used_parameters(path) for path in notebook_sources(source_dir)}
     images = open_images(parameters, Parameters.model_fields)
     build_dir.mkdir(parents=True, exist_ok=True)
@@ -89,6 +91,21 @@ def build_book(
         raise NotebookError(
             f"Another build is running in {build_dir}; wait for it, or name another --output."
         ) from None
+
+
+def _check_replaced(build_dir: Path, stage_dir: Path) -> None:
+    """Refuse to replace folders that hold anything else than an earlier build, whole or in part."""
+    pages = build_dir / "html"
+    foreign = [pages] if _names_in(pages) and not (pages / _KEY_FILE).is_file() else []
+    foreign += [stage_dir] if _names_in(stage_dir) - _STAGED else []
+    if foreign:
+        raise NotebookError(
+            f"{foreign[0]} is there and is not of an earlier build, which alone is replaced; name another --output."
+        )
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _digest_of_images(parameters: Parameters, images: ImageSet) -> str:
@@ -221,8 +238,8 @@ def _with_captions(text: str) -> str:
 
 def _config(path: Path) -> bytes:
     """Read the configuration, and add buttons that lead to the published repository if its address is set."""
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if config["repository"]["url"]:
+    config = read_yaml(path.parent, path.name)
+    if (config.get("repository") or {}).get("url"):
         config["html"] |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": True}
         config["launch_buttons"] = {
             "binderhub_url": "https://mybinder.org",

@@ -7,16 +7,18 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..core.conventions import ROOT, ParameterError
 from ..core.scheduling import LOCAL, use_scheduler
+from ..images.backbones import load_backbone
 from ..images.collection import ImageSet
 from ..parameters import Parameters
 from ..study import Study
-from .sources import NotebookError, used_parameters
+from .sources import NotebookError, read_notebook, used_parameters
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,32 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
     ParameterError
         If the data set cannot be opened or is too small for the parameters; nothing was executed then.
     NotebookError
-        If the source breaks a rule or a cell fails.
+        If the source breaks a rule or a cell fails, or `output` is a file that is no result of an earlier run.
     """
     names = used_parameters(path)
+    _check_free(output)
     open_images(parameters, names)
     values = {name: value for name, value in parameters.changed().items() if name in names}
     return _execute(path, output, values, label or path.name)
+
+
+def _check_free(output: Path) -> None:
+    """Refuse to write over a file that is no executed notebook.
+
+    Raises
+    ------
+    NotebookError
+        Naming the file.
+    """
+    if not output.exists():
+        return
+    with suppress(NotebookError):
+        if "papermill" in read_notebook(output).metadata:
+            return
+    raise NotebookError(
+        f"{output} is there and is no result of an earlier run, which alone is replaced; name another folder with "
+        "--output."
+    )
 
 
 def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
@@ -71,16 +93,27 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     Raises
     ------
     ParameterError
-        If the data set cannot be opened or has too few images for ``k_max``, or the scheduler cannot be used.
+        If the data set cannot be opened or has too few images for ``k_max``, the file of weights does not fit the
+        network, or the scheduler cannot be used.
     """
     if "scheduler" in names and parameters.scheduler != LOCAL:
         # Each notebook connects to it from its own process; here it is only tried.
         use_scheduler(parameters.scheduler, cache_dir=parameters.cache_dir)
         use_scheduler("")
+    if "k_max" in names and parameters.n_images is not None:
+        parameters.check_images(parameters.n_images)  # before all images are read
     images = Study(parameters).images
     if "k_max" in names:
         parameters.check_images(len(images))
+    if "weights" in names and parameters.weights is not None:
+        _check_weights(parameters, images)
     return images
+
+
+def _check_weights(parameters: Parameters, images: ImageSet) -> None:
+    """Refuse a file of weights that does not fit the network."""
+    if not images.comes_with(parameters.backbone, parameters.weights, parameters.precision):
+        load_backbone(parameters.backbone, parameters.weights)
 
 
 def check_used(names: Iterable[str], paths: Iterable[Path]) -> None:
@@ -109,8 +142,8 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         papermill.execute_notebook(
-            path,
-            output,
+            _as_format(path),
+            _as_format(output),
             parameters=values,
             kernel_name="python3",
             cwd=ROOT,
@@ -129,6 +162,11 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
     except DeadKernelError:
         raise NotebookError(f"{path.name} failed: its kernel died, perhaps because memory ran out.") from None
     return output
+
+
+def _as_format(path: Path) -> str:
+    """Write a path so that papermill, which fills parameters into paths with ``str.format``, gets it back."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def execute_source(

@@ -34,7 +34,7 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
     Raises
     ------
     NotebookError
-        If the table of contents lacks a notebook, or names one that is not there.
+        If the table of contents cannot be read, lacks a notebook, or names one that is not there.
 
     Examples
     --------
@@ -42,7 +42,7 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
     >>> [path.name for path in notebook_sources()][:2]
     ['question.ipynb', 'embeddings.ipynb']
     """
-    contents = yaml.safe_load((source_dir / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    contents = read_yaml(source_dir, "book/_toc.yml")
     names = [name.removeprefix("notebooks/") for name in _files_in(contents) if name.startswith("notebooks/")]
     present = {path.stem for path in (source_dir / "notebooks").glob("*.ipynb") if not path.name.startswith(".")}
     for name in sorted(present - set(names)):
@@ -53,6 +53,25 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
     return [source_dir / "notebooks" / f"{name}.ipynb" for name in names]
 
 
+def read_yaml(source_dir: Path, name: str) -> dict[str, Any]:
+    """Read a file of the book's sources that holds a mapping in YAML.
+
+    Raises
+    ------
+    NotebookError
+        If it cannot be read as one, with the line.
+    """
+    try:
+        contents = yaml.safe_load((source_dir / name).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # text that is no UTF-8 is a ValueError
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise NotebookError(f"{name} is not valid YAML{where}.") from None
+    if not isinstance(contents, dict):
+        raise NotebookError(f"{name} must hold lines of the form `name: value`.")
+    return contents
+
+
 def _files_in(contents: Any) -> Iterator[str]:
     """Yield the files that a table of contents names, at any depth, in order."""
     if isinstance(contents, list):
@@ -61,7 +80,7 @@ def _files_in(contents: Any) -> Iterator[str]:
     elif isinstance(contents, dict):
         for key, value in contents.items():
             if key == "file":
-                yield value
+                yield str(value)
             yield from _files_in(value)
 
 

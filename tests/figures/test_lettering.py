@@ -83,7 +83,7 @@ def test_titles_are_no_mathematics():
 
 
 def test_a_font_that_has_the_characters_is_taken(monkeypatch, capsys):
-    """Matplotlib's font of signs stands for one of another script: it has circled letters, which the usual one lacks."""
+    """Matplotlib's font of signs stands for one of another script: it has circled letters, and the usual one none."""
     monkeypatch.setattr(
         lettering, "_installed_fonts", lambda: [("Bitstream", font_manager.findfont("DejaVu Sans Mono"))]
     )

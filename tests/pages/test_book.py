@@ -20,6 +20,7 @@ from conftest import build, copied_sources
 from helpers.clustering.reduction import fit_pca
 from helpers.core.cache import cached
 from helpers.core.conventions import ROOT, ParameterError
+from helpers.criteria.table import equal_k
 from helpers.images.datasets import load_images
 from helpers.pages.book import _call_for_each, build_book
 from helpers.pages.sources import NotebookError, notebook_sources, used_parameters
@@ -75,9 +76,9 @@ def test_first_page_holds_the_numbers_and_the_verdict_of_the_run(book):
     text = text_of(book.pages / "book" / "intro.html")
     for topic in ("conclusion", "strength", "elbow", "disagreement"):
         assert " ".join(decision.sentences[topic].split()) in text.replace("’", "'")
-    row = f"silhouette score (mean over images) {decision.preferred['score']} {criteria['score'].max():.3f}"
-    assert row in text
-    assert f"{decision.preferred['positive']} {criteria['positive'].max():.1%}" in text
+    score, positive = (", ".join(map(str, equal_k(criteria)[name])) for name in ("score", "positive"))
+    assert f"silhouette score (mean over images) {score} {criteria['score'].max():.3f}" in text
+    assert f"{positive} {criteria['positive'].max():.1%}" in text
 
 
 def test_numbers_and_verdict_change_with_the_parameters(book, choices):
@@ -318,6 +319,17 @@ def test_impossible_data_is_refused_before_anything_is_executed(tmp_path, monkey
     monkeypatch.setattr("helpers.pages.execution._execute", lambda *args: pytest.fail("executed"))
     with pytest.raises(ParameterError, match="k_max may be at most 9"):
         build_book(Parameters(dataset="digits", n_images=10), build_dir=tmp_path, stage_dir=tmp_path / "stage")
+
+
+@pytest.mark.parametrize("name", ["html", "stage"])
+def test_only_an_earlier_build_is_replaced(tmp_path, name):
+    """A folder of this name may be somebody's own."""
+    own = tmp_path / name / "own.txt"
+    own.parent.mkdir()
+    own.write_text("mine")
+    with pytest.raises(NotebookError, match=f"{name} is there and is not of an earlier build"):
+        build_book(Parameters(dataset="digits"), build_dir=tmp_path, stage_dir=tmp_path / "stage")
+    assert own.read_text() == "mine"
 
 
 def test_stage_mirrors_the_repository(fast_book):
