@@ -121,12 +121,17 @@ def _book(arguments: argparse.Namespace) -> int:
 def _run(arguments: argparse.Namespace) -> int:
     parameters = _parameters(arguments)
     check_used([name for name, _ in arguments.parameter], arguments.notebooks)
+    names = [path.name for path in arguments.notebooks]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise NotebookError(f"Two of the notebooks are called {twice[0]}, and their results would be one file.")
     for number, path in enumerate(arguments.notebooks, start=1):
         if remark := values_in_cell(path):
             print(remark)
         label = f"[{number}/{len(arguments.notebooks)}] {path.name}"
-        output = run_notebook(path, arguments.output / path.name, parameters, label=label)
-        print(f"{path.name}: the executed notebook is {output}")
+        output = arguments.output / path.name
+        earlier = ", in place of an earlier one" if output.exists() else ""
+        run_notebook(path, output, parameters, label=label)
+        print(f"{path.name}: the executed notebook is {output}{earlier}")
     return 0
 
 

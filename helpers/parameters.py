@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from .core.conventions import ParameterError, did_you_mean, listed
 from .images import datasets  # noqa: F401, since it registers data sets
@@ -19,6 +21,8 @@ from .images.registry import dataset_forms, dataset_kinds
 _OWN_IMAGES = "folder:PATH"
 _DATASETS = listed(f"`{form}`" for form in dataset_forms(lambda kind: kind.full_name != _OWN_IMAGES))
 _PICTURES = ", or of ".join(dict.fromkeys(kind.pictures for kind in dataset_kinds() if kind.pictures))
+# What stands for no value, in the words of Python, which papermill knows, and of YAML.
+_NULL = ("None", "null", "Null", "NULL", "~")
 _BACKBONES = listed(backbone_forms(), ", or ")
 
 
@@ -119,7 +123,7 @@ class Parameters(BaseModel):
         16,
         ge=2,
         title="largest number of clusters tried",
-        description="largest number of clusters tried; less than the number of images, and at most that of different ones",
+        description="largest number of clusters tried; below the number of images, and at most that of different ones",
     )
     chosen_k: list[int] | None = Field(
         None,
@@ -159,9 +163,14 @@ class Parameters(BaseModel):
 
     def __init__(self, **values: Any) -> None:
         try:
-            super().__init__(**values)
+            super().__init__(**{name: _plain(name, value) for name, value in values.items()})
         except ValidationError as error:
             raise ParameterError(_sentence(error)) from None
+
+    @field_validator("chosen_k")
+    @classmethod
+    def _drop_repeats(cls, chosen_k: list[int] | None) -> list[int] | None:
+        return None if chosen_k is None else list(dict.fromkeys(chosen_k))
 
     @model_validator(mode="after")
     def _check_backbone(self) -> Parameters:
@@ -197,19 +206,20 @@ class Parameters(BaseModel):
         """The numbers of clusters tried, in order."""
         return list(range(self.k_min, self.k_max + 1))
 
-    def check_images(self, n_images: int, n_distinct: int) -> None:
+    def check_images(self, n_images: int, n_distinct: int | None = None) -> None:
         """Refuse a `k_max` that is too large for the images: a silhouette needs k < n, and k-means k distinct points.
 
         Raises
         ------
         ParameterError
-            Naming the largest possible `k_max`.
+            Naming the largest possible `k_max`, or how many images are needed where there is none.
         """
+        n_distinct = n_images if n_distinct is None else n_distinct
         most = min(n_images - 1, n_distinct)
-        if most < 2:
+        if most < self.k_min:
             raise ParameterError(
-                f"{self.dataset!r} gives {n_images} images, of which {n_distinct} differ; at least 3 are needed, of "
-                f"which 2 differ."
+                f"{self.dataset!r} gives {n_images} images, {n_distinct} of them different; at least {self.k_min + 1} "
+                f"are needed, {self.k_min} of them different, for k_min = {self.k_min}."
             )
         if self.k_max > most and most == n_images - 1:
             raise ParameterError(
@@ -263,9 +273,27 @@ def load_parameters(file: str | Path | None = None, **overrides: Any) -> Paramet
     return Parameters(**{**(_read_yaml(Path(file)) if file else {}), **overrides})
 
 
+class _PlainNumbers(yaml.SafeLoader):
+    """Read numbers as YAML 1.2, people and papermill do: 010 is ten, and 1:30 no number but a text."""
+
+
+_PlainNumbers.yaml_implicit_resolvers = {
+    first: [
+        (tag, pattern) for tag, pattern in resolvers if tag not in ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+    ]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+for _tag, _type, _pattern in (
+    ("tag:yaml.org,2002:int", int, r"[-+]?[0-9]+"),
+    ("tag:yaml.org,2002:float", float, r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?"),
+):
+    _PlainNumbers.add_implicit_resolver(_tag, re.compile(f"^{_pattern}$"), list("-+.0123456789"))
+    _PlainNumbers.add_constructor(_tag, lambda loader, node, of=_type: of(loader.construct_scalar(node)))
+
+
 def _read_yaml(file: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
+        values = yaml.load(file.read_text(encoding="utf-8"), _PlainNumbers)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ParameterError(f"The parameter file {file} cannot be read: {reason}.") from None
@@ -283,8 +311,8 @@ def _read_yaml(file: Path) -> dict[str, Any]:
 def parse_value(name: str, text: str) -> Any:
     """Convert the text of a command-line option to the value of a parameter.
 
-    Texts stay texts (a data set named ``1e3`` is a name), ``None`` and ``null`` are no value, and everything else is
-    read as YAML.
+    Texts stay texts (a data set named ``1e3`` is a name), whole numbers and numbers are read as papermill reads them,
+    and everything else as YAML; ``None`` and ``null`` are no value where a parameter may have none.
 
     Raises
     ------
@@ -293,16 +321,26 @@ def parse_value(name: str, text: str) -> Any:
     """
     if name not in Parameters.model_fields:
         raise ParameterError(_unknown(name))
-    if "string" in _types(name):
-        return text
-    if text == "None":
-        return None
+    if "string" in _types(name) or text in _NULL:
+        return _plain(name, text)
     try:
-        if "integer" in _types(name) and text.lstrip("+-").isdigit():
-            return int(text)  # YAML would read 010 as 8
-        return float(text) if "number" in _types(name) else yaml.safe_load(text)
+        if "array" in _types(name):
+            return yaml.load(text, _PlainNumbers)
+        return int(text) if "integer" in _types(name) and re.fullmatch(r"[-+]?\d+", text) else float(text)
     except (yaml.YAMLError, ValueError):
         return text
+
+
+def _plain(name: str, value: Any) -> Any:
+    """Make a value of NumPy one of Python, and the word for no value None where a parameter may have none.
+
+    Papermill hands ``null`` on as a text, so it is read here, and in the same way for all who give parameters.
+    """
+    if isinstance(value, str) and value in _NULL and name in Parameters.model_fields and "null" in _types(name):
+        return None
+    if isinstance(value, (np.generic, np.ndarray)):
+        return value.tolist()
+    return [_plain(name, item) for item in value] if isinstance(value, list) else value
 
 
 def with_companions(names: Iterable[str]) -> list[str]:

@@ -166,6 +166,8 @@ class Study:
         images.comes_with(params.backbone, params.weights, params.precision)
         if len(images) > 1 and len(set(images.contents)) == 1:
             raise ParameterError(f"All {len(images):,} images of {params.dataset!r} are copies of one: {_NOTHING}.")
+        if "k_max" in params.model_fields_set:
+            params.check_images(len(images))  # here, since embedding them takes long
         return images
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 
+import numpy as np
 import pytest
 import yaml
 from pydantic import ValidationError
@@ -137,14 +138,17 @@ def test_k_values_hold_both_ends():
     [
         (9, 9, "k_max = 9 must be smaller than the number of images, and 'digits' gives 9 of them, so k_max may be at"),
         (9, 8, "k_max = 9 must be smaller than the number of images, .* so k_max may be at most 8"),
+        (9, None, "k_max = 9 must be smaller than the number of images, .* so k_max may be at most 8"),
         (40, 7, "of the 40 that 'digits' gives only 7 differ, so k_max may be at most 7"),
-        (40, 1, "'digits' gives 40 images, of which 1 differ; at least 3 are needed, of which 2 differ"),
-        (2, 2, "'digits' gives 2 images, of which 2 differ; at least 3 are needed"),
+        (40, 1, "'digits' gives 40 images, 1 of them different; at least 3 are needed, 2 of them different, for k_min"),
+        (2, 2, "'digits' gives 2 images, 2 of them different; at least 3 are needed"),
+        (0, None, "'digits' gives 0 images, .* at least 3 are needed"),
     ],
 )
 def test_k_max_must_be_possible_for_the_number_of_different_images(n_images, n_distinct, message):
     params = Parameters(dataset="digits", k_max=9)
     params.check_images(10, 9)
+    params.check_images(10)
     with pytest.raises(ParameterError, match=message) as error:
         params.check_images(n_images, n_distinct)
     assert_one_sentence(error)
@@ -264,6 +268,16 @@ def test_every_parameter_file_loads(path):
         ("k_max", "20", 20),
         ("n_images", "None", None),
         ("n_images", "null", None),
+        ("n_images", "None", None),
+        ("weights", "null", None),
+        ("weights", "None", None),
+        ("pictures", "~", None),
+        ("groups", "null", None),
+        ("groups", "none", "none"),  # a rule
+        ("k_max", "010", 10),
+        ("k_max", "1:30", "1:30"),  # YAML 1.1 has numbers to the base of sixty
+        ("min_dist", "0:0.5", "0:0.5"),
+        ("chosen_k", "[010, 3]", [10, 3]),
         ("n_images", "50", 50),
         ("min_dist", "0.25", 0.25),
         ("chosen_k", "[2, 3]", [2, 3]),
@@ -281,6 +295,45 @@ def test_every_parameter_file_loads(path):
 def test_text_of_an_option_becomes_a_value(name, text, value):
     parsed = parse_value(name, text)
     assert parsed == value and type(parsed) is type(value)
+
+
+def test_the_word_for_no_value_is_none_however_it_comes():
+    """Papermill hands ``null`` on as a text, and a file of parameters may hold it in quotes."""
+    for name in ("weights", "pictures", "groups", "n_images", "n_components", "chosen_k"):
+        for word in ("null", "None"):
+            assert getattr(Parameters(**{name: word}), name) is None
+    with pytest.raises(ParameterError, match="k_max = 'null' is not allowed"):
+        Parameters(k_max="null")
+    assert Parameters(cache_dir="null").cache_dir == "null"
+
+
+def test_numbers_of_numpy_are_numbers():
+    ours, theirs = (
+        Parameters(random_state=3, chosen_k=[2, 4]),
+        Parameters(random_state=np.int64(3), chosen_k=np.array([2, 4])),
+    )
+    assert ours == theirs and type(theirs.random_state) is int and theirs.as_options() == ours.as_options()
+
+
+def test_a_k_that_is_named_twice_is_shown_once():
+    assert Parameters(chosen_k=[3, 3, 2]).chosen_k == [3, 2]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "value"),
+    [("k_max: 010", "k_max", 10), ("k_max: +12", "k_max", 12), ("min_dist: 1e-1", "min_dist", 0.1),
+     ("weights: null", "weights", None), ("weights: 'null'", "weights", None), ("dataset: '010'", "dataset", "010")],
+)  # fmt: skip
+def test_numbers_of_a_file_are_read_as_people_write_them(tmp_path, content, name, value):
+    (tmp_path / "p.yml").write_text(content)
+    assert getattr(load_parameters(tmp_path / "p.yml"), name) == value
+
+
+@pytest.mark.parametrize("content", ["k_max: 1:30", "k_max: 0x10", "min_dist: 0:0.5", "k_max: 1_0"])
+def test_other_numbers_of_yaml_are_refused(tmp_path, content):
+    (tmp_path / "p.yml").write_text(content)
+    with pytest.raises(ParameterError, match="is not allowed"):
+        load_parameters(tmp_path / "p.yml")
 
 
 def test_option_with_an_unknown_name_is_refused():

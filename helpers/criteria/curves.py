@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 from kneed import KneeLocator
 
+from ..core.conventions import listed
+
 # Kneedle needs a curve, and fewer values of k than this make none.
 SHORTEST_CURVE = 4
 _TERMS = {
@@ -17,6 +19,103 @@ _TERMS = {
     "share_negative": "the share of negative samples",
     "size_negative": "how negative the negative samples are",
 }
+
+
+# Values that differ by no more are equal: it is rounding.
+_ROUNDING = {"rtol": 1e-9, "atol": 1e-12}
+
+# --- extremes, and equals ---------------------------------------------------------------------------------------------
+
+
+def extreme_k(values: pd.Series, *, smallest: bool = False) -> list[int]:
+    """List the k, or the clusters, whose value is largest or smallest: several where they are equal.
+
+    Parameters
+    ----------
+    values : Series
+        Indexed by k; missing values do not count.
+    smallest : bool
+
+    Examples
+    --------
+    >>> extreme_k(pd.Series({2: 0.5, 3: 1.0, 4: 1.0})), extreme_k(pd.Series({2: 0.5, 3: 1.0}), smallest=True)
+    ([3, 4], [2])
+    """
+    known = values.dropna().astype(float)
+    if known.empty:
+        return []
+    return known.index[np.isclose(known, known.min() if smallest else known.max(), **_ROUNDING)].tolist()
+
+
+def k_words(values: pd.Series, *, smallest: bool = False) -> str:
+    """Name the k of `extreme_k` in a sentence.
+
+    Examples
+    --------
+    >>> k_words(pd.Series({2: 0.5, 3: 1.0, 4: 1.0})), k_words(pd.Series({2: 1.0, 3: 1.0}))
+    ('k = 3 and 4', 'every k')
+    """
+    found = extreme_k(values, smallest=smallest)
+    return "every k" if 1 < len(found) == len(values) else f"k = {listed(map(str, found), ' and ')}"
+
+
+def extreme_words(values: pd.Series, *, smallest: bool = False) -> str:
+    """Say where a curve is largest or smallest.
+
+    Examples
+    --------
+    >>> extreme_words(pd.Series({2: 0.5, 3: 1.0, 4: 1.0})), extreme_words(pd.Series({2: 1.0, 3: 1.0}))
+    ('largest at k = 3 and 4 alike', 'the same at every k')
+    >>> extreme_words(pd.Series({2: 0.5, 3: 1.0}), smallest=True), extreme_words(pd.Series({5: 1.0}))
+    ('smallest at k = 2', 'known at k = 5 only')
+    """
+    where, several = k_words(values, smallest=smallest), len(extreme_k(values, smallest=smallest)) > 1
+    if values.notna().sum() == 1:
+        return f"known at {where} only"
+    if where == "every k":
+        return "the same at every k"
+    return f"{'smallest' if smallest else 'largest'} at {where}{' alike' if several else ''}"
+
+
+def range_words(values: pd.Series, form: str) -> str:
+    """Say where a curve is smallest and where it is largest, with the values in a format.
+
+    Examples
+    --------
+    >>> range_words(pd.Series({2: 0.1, 3: 0.3}), ".0%"), range_words(pd.Series({2: 0.1, 3: 0.1}), ".0%")
+    ('smallest at k = 2 (10%) and largest at k = 3 (30%)', 'the same at every k (10%)')
+    """
+    low = f"{extreme_words(values, smallest=True)} ({values.min():{form}})"
+    high = f"{extreme_words(values)} ({values.max():{form}})"
+    return low if len(extreme_k(values)) == values.notna().sum() else f"{low} and {high}"
+
+
+def preference_words(values: pd.Series, *, smallest: bool = False) -> str:
+    """Say which k a criterion prefers whose largest or smallest value is best.
+
+    Examples
+    --------
+    >>> preference_words(pd.Series({2: 0.5, 3: 1.0})), preference_words(pd.Series({2: 1.0, 3: 1.0}))
+    ('prefers k = 3', 'finds every k equally good')
+    """
+    where = k_words(values, smallest=smallest)
+    return f"finds {where} equally good" if len(extreme_k(values, smallest=smallest)) > 1 else f"prefers {where}"
+
+
+def difference_words(difference: float) -> str:
+    """Say how much higher or lower a value is than another one, to three decimals.
+
+    Examples
+    --------
+    >>> difference_words(0.0213), difference_words(-0.5), difference_words(1e-9)
+    ('0.021 higher than', '0.500 lower than', 'to three decimals the same as')
+    """
+    if abs(difference) < 0.0005:
+        return "to three decimals the same as"
+    return f"{abs(difference):.3f} {'higher' if difference > 0 else 'lower'} than"
+
+
+# --- the elbow --------------------------------------------------------------------------------------------------------
 
 
 def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
@@ -66,9 +165,14 @@ def elbow_by_k_min(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Seri
 
 def elbow_sentence(by_k_max: pd.Series, by_k_min: pd.Series | None = None) -> str:
     """Say where the elbow is and whether it moves, from `elbow_by_k_max` and, if given, `elbow_by_k_min`."""
-    if by_k_max.dropna().empty or pd.isna(by_k_max.iloc[-1]):
-        return "The inertia curve has no elbow."
-    elbow, stop = int(by_k_max.iloc[-1]), int(by_k_max.index[-1])
+    if by_k_max.empty:
+        return f"With fewer than {SHORTEST_CURVE} values of k there is no curve in which an elbow could be found."
+    elbow, stop = by_k_max.iloc[-1], int(by_k_max.index[-1])
+    if pd.isna(elbow):
+        earlier = by_k_max.dropna()
+        return f"With k up to {stop} the inertia curve has no elbow" + (
+            "." if earlier.empty else f", and with fewer k it has one, at k = {_from_to(earlier)}."
+        )
     ends = [("last", by_k_max.dropna())] + ([] if by_k_min is None else [("first", by_k_min.dropna())])
     moves = [
         f"with other {which} k it moves between {found.min()} and {found.max()}"
@@ -83,6 +187,14 @@ def elbow_sentence(by_k_max: pd.Series, by_k_min: pd.Series | None = None) -> st
         if len(found) > 1
     ]
     return f"The elbow of the inertia is at k = {elbow}{', ' if tried else ''}{' and '.join(tried)}."
+
+
+def _from_to(values: pd.Series) -> str:
+    low, high = values.min(), values.max()
+    return f"{low}" if low == high else f"{low} to {high}"
+
+
+# --- the parts of the score -------------------------------------------------------------------------------------------
 
 
 def score_identity(table: pd.DataFrame) -> pd.DataFrame:
@@ -121,8 +233,9 @@ def score_steps(table: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
         Indexed by ``k_from`` and ``k_to``: changes of ``score`` and of ``positive`` (the share); the terms
-        ``share_positive``, ``size_positive``, ``share_negative`` and ``size_negative``; ``disagree``, whether score
-        and share move in opposite directions; and ``because``, the term that moves the score most in its direction.
+        ``share_positive``, ``size_positive``, ``share_negative`` and ``size_negative``; ``agree`` and ``disagree``,
+        whether score and share move in the same and in opposite directions, neither of which holds where one of them
+        stays; and ``because``, the term that moves the score most in its direction, or ``nothing`` where it stays.
     """
     return _changes(table, list(zip(range(len(table) - 1), range(1, len(table)))))
 
@@ -141,15 +254,37 @@ def step_sentence(distances: pd.DataFrame, samples: np.ndarray, steps: pd.DataFr
     """
     opposed = steps.loc[steps["disagree"], "score"]
     if opposed.empty:
-        return "From each k to the next, the score and the share of positive samples move in the same direction."
-    k_from, k_to = opposed.abs().idxmax()
+        return f"{agreement_words(steps)}."
+    most = extreme_k(opposed.abs())
+    k_from, k_to = most[0]
+    where = "where score and share disagree most" if len(most) == 1 else "one of the steps where they disagree most"
     before, after = (samples[distances.index.get_loc(k)] > 0 for k in (k_from, k_to))
     change = distances.loc[k_to] / distances.loc[k_from] - 1
     return (
-        f"From k = {k_from} to {k_to}, where score and share disagree most, a changes by {change['a']:+.1%} and b by "
+        f"From k = {k_from} to {k_to}, {where}, a changes by {change['a']:+.1%} and b by "
         f"{change['b']:+.1%} on average, and the score {'rises' if opposed[k_from, k_to] > 0 else 'falls'}; of "
         f"{samples.shape[1]:,} images {int((~before & after).sum())} become positive and "
         f"{int((before & ~after).sum())} cease to be."
+    )
+
+
+def agreement_words(steps: pd.DataFrame) -> str:
+    """Say that score and share of positive samples disagree in no step, and whether they move in all of them.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        From `score_steps`, with none that disagrees.
+    """
+    if steps.empty:
+        return "With one k there is no step from one to the next to look at"
+    still = int((~steps["agree"]).sum())
+    if not still:
+        return "From each k to the next, the score and the share of positive samples move in the same direction"
+    of = f"{still} of {len(steps)} steps" if len(steps) > 1 else "the only step"
+    return (
+        "From no k to the next do the score and the share of positive samples move in opposite directions, but in "
+        f"{of} one of them or both do not move"
     )
 
 
@@ -172,8 +307,17 @@ def _changes(table: pd.DataFrame, pairs: list[tuple[int, int]]) -> pd.DataFrame:
         }
     )
     changes = pd.concat([change[["score", "positive"]], terms], axis=1)
-    changes["disagree"] = change["score"] * change["positive"] < 0
-    towards = terms.mul(np.sign(change["score"]), axis=0)
-    changes["because"] = [_TERMS[name] for name in towards.idxmax(axis=1)] if len(towards) else []
+    moved = change.mask(np.isclose(now, then, **_ROUNDING), 0)
+    changes["agree"] = moved["score"] * moved["positive"] > 0
+    changes["disagree"] = moved["score"] * moved["positive"] < 0
+    towards = terms.mul(np.sign(moved["score"]), axis=0)
+    changes["because"] = [_because(row) for _, row in towards.iterrows()]
     changes.index = pd.MultiIndex.from_arrays([table.index[first], table.index[second]], names=["k_from", "k_to"])
     return changes
+
+
+def _because(towards: pd.Series) -> str:
+    """Name the terms that move the score most in its direction."""
+    if not towards.any():
+        return "nothing"
+    return " and ".join(_TERMS[name] for name in extreme_k(towards))

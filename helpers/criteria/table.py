@@ -25,7 +25,7 @@ from ..clustering.distances import Clustering, encode
 from ..clustering.errors import standard_error
 from ..clustering.sweep import KMeansSweep
 from ..core.groups import encode_groups
-from .curves import find_elbow
+from .curves import extreme_k, find_elbow
 from .halves import LinkValleys, Stability
 from .references import GapStatistic, NullSilhouettes, SilhouetteCeiling, gap_choice
 
@@ -36,13 +36,13 @@ DEEP, STRONG = 0.25, 0.8
 
 
 def largest(scored: pd.DataFrame, column: str) -> int | None:
-    """Name the k whose value is largest; none where all are missing."""
+    """Name the k whose value is largest, of equals the smallest k; none where all are missing."""
     values = scored[column].dropna()
     return int(values.idxmax()) if len(values) else None
 
 
 def smallest(scored: pd.DataFrame, column: str) -> int | None:
-    """Name the k whose value is smallest; none where all are missing."""
+    """Name the k whose value is smallest, of equals the smallest k; none where all are missing."""
     return largest(-scored, column)
 
 
@@ -146,6 +146,35 @@ def named_k(table: pd.DataFrame) -> dict[str, int | None]:
         for name, criterion in CRITERIA.items()
         if criterion.column in table
     }
+
+
+def equal_k(table: pd.DataFrame) -> dict[str, list[int]]:
+    """List for each criterion the k that it names and, where they are equal to it, others that it could name as well.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `compare_criteria`.
+
+    Returns
+    -------
+    dict of str to list of int
+        By name of the criterion, in the order of `CRITERIA`; an empty list where it names none.
+    """
+    scored, named = scored_rows(table), named_k(table)
+    return {name: [] if k is None else _equal_to(scored, CRITERIA[name], k) for name, k in named.items()}
+
+
+def _equal_to(scored: pd.DataFrame, criterion: Criterion, k: int) -> list[int]:
+    """List the k that a criterion could name as well as `k`."""
+    values = scored.get(criterion.column)
+    if criterion.choose in (largest, _deepest):
+        return extreme_k(values)
+    if criterion.choose is smallest:
+        return extreme_k(values, smallest=True)
+    if criterion.choose is _farthest_beyond_null:
+        return extreme_k(scored["score"] - values)
+    return [k]
 
 
 # --- the table --------------------------------------------------------------------------------------------------------

@@ -9,10 +9,21 @@ from dataclasses import dataclass
 import pandas as pd
 
 from ..core.conventions import listed
-from .curves import elbow_by_k_max, elbow_by_k_min, elbow_sentence, score_pairs, score_steps
+from .curves import (
+    agreement_words,
+    elbow_by_k_max,
+    elbow_by_k_min,
+    elbow_sentence,
+    extreme_k,
+    extreme_words,
+    k_words,
+    preference_words,
+    score_pairs,
+    score_steps,
+)
 from .halves import LinkValleys
 from .rule import CUT, NEARLY, SURE, Decision, convenient_k, decide
-from .table import DEEP, named_k, scored_rows
+from .table import DEEP, equal_k, named_k, scored_rows
 
 # From this k on a needless cut takes less from the mean over clusters than what makes a k nearly as deep.
 _MANY = math.floor(CUT * (1 - DEEP) / (1 - NEARLY)) + 1
@@ -102,6 +113,27 @@ def rule_in_words() -> list[str]:
     ]
 
 
+def answers_sentence(table: pd.DataFrame, n_clusters: int | None) -> str:
+    """Say how many different k the criteria and the verdict name; one that finds several equally good names none.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `compare_criteria`.
+    n_clusters : int or None
+        The k of the verdict.
+    """
+    answers = [*equal_k(table).values(), [] if n_clusters is None else [n_clusters]]
+    named, ties = sorted({ks[0] for ks in answers if len(ks) == 1}), sum(len(ks) > 1 for ks in answers)
+    if not named:
+        sentence = "About your images no criterion names one k"
+    elif len(named) == 1:
+        sentence = f"About your images all criteria that name one k name k = {named[0]}"
+    else:
+        sentence = f"About your images the criteria name {len(named)} different k, from {named[0]} to {named[-1]}"
+    return f"{sentence}{f'; {ties} of {len(answers)} find several k equally good' if ties else ''}."
+
+
 def _sentences(table: pd.DataFrame, decision: Decision, preferred: dict[str, int | None]) -> dict[str, str]:
     scored = scored_rows(table)
     curve = list(scored.index), list(scored["inertia"])
@@ -110,7 +142,7 @@ def _sentences(table: pd.DataFrame, decision: Decision, preferred: dict[str, int
         "levels": _levels_sentence(decision),
         "draws": _draws_sentence(decision),
         "strength": _strength(scored),
-        "preferences": _preferences(scored, preferred),
+        "preferences": _preferences(scored),
         "elbow": elbow_sentence(elbow_by_k_max(*curve), elbow_by_k_min(*curve)),
         "disagreement": _step_sentence(scored),
     }
@@ -148,14 +180,14 @@ def _crossed(valley: float) -> str:
 
 def _against_finer(valley: pd.Series, k: int) -> str:
     """Compare the k that is named with larger ones, by their valleys."""
-    finer, emptiest = valley[valley.index > k], int(valley.idxmax())
+    finer, emptiest = valley[valley.index > k], extreme_k(valley)
     if finer.isna().all():
         return "there are too few links inside finer ones to tell"
-    if emptiest == k:
+    if k in emptiest:
         which = "no finer clusters" if finer.notna().all() else "no finer clusters of which it can be told"
         return f"{which} have borders nearly as empty"
     which = "the finest k" if finer.notna().all() else "the finest k of those of which it can be told"
-    return f"it is {which} whose borders are nearly as empty as those at k = {emptiest}, the emptiest"
+    return f"it is {which} whose borders are nearly as empty as those at {k_words(valley)}, the emptiest"
 
 
 def _no_clear_k(decision: Decision) -> str:
@@ -182,7 +214,7 @@ def _no_clear_k(decision: Decision) -> str:
         )
         borders = (
             f"at no k {tried} are the borders between clusters at least {DEEP:.0%} emptier than their insides (the "
-            f"emptiest, at k = {best}, are {emptiest} as their insides)"
+            f"emptiest, at {k_words(valley)}, are {emptiest} as their insides)"
         )
     return f"No clear k: {borders}; choose k by what you need it for, and do not read the clusters as kinds of images."
 
@@ -236,12 +268,13 @@ def _draws_sentence(decision: Decision) -> str:
 
 
 def _strength(scored: pd.DataFrame) -> str:
-    best = int(scored["score"].idxmax())
-    row = scored.loc[best]
-    sentence = f"The silhouette score is largest at k = {best}, {row['score']:.3f}"
+    best = extreme_k(scored["score"])
+    row = scored.loc[best[0]]
+    sentence = f"The silhouette score is {extreme_words(scored['score'])}, {row['score']:.3f}"
     if "null_score" in scored:
+        where = ", where" if len(best) == 1 else f"; at k = {best[0]}"
         sentence += (
-            f", where data of the same shape without clusters have {row['null_score']:.3f} on average and at most "
+            f"{where} data of the same shape without clusters have {row['null_score']:.3f} on average and at most "
             f"{row['null_score_high']:.3f}"
         )
     if "ceiling" in scored:
@@ -249,25 +282,19 @@ def _strength(scored: pd.DataFrame) -> str:
     return f"{sentence}."
 
 
-def _preferences(scored: pd.DataFrame, preferred: dict[str, int | None]) -> str:
-    parts = [
-        f"{words} prefers k = {preferred[name]} ({scored.loc[preferred[name], name]:.3f})"
-        for name, words in _PHRASES.items()
-    ]
+def _preferences(scored: pd.DataFrame) -> str:
+    parts = [f"{words} {preference_words(scored[name])} ({scored[name].max():.3f})" for name, words in _PHRASES.items()]
     return f"{parts[0][0].upper()}{parts[0][1:]}, {parts[1]}, and {parts[2]}."
 
 
 def _step_sentence(scored: pd.DataFrame) -> str:
     steps = score_steps(scored)
     opposed = steps[steps["disagree"]]
-    if steps.empty:
-        return "With one k there is no step from one to the next to look at."
     pairs = score_pairs(scored)
     many = len(pairs) > 1
     of_pairs = f"; of all {len(pairs)} pairs of k, they disagree in {int(pairs['disagree'].sum())}" if many else ""
     if opposed.empty:
-        sentence = "From each k to the next, the score and the share of positive samples move in the same direction"
-        return f"{sentence}{of_pairs}."
+        return f"{agreement_words(steps)}{of_pairs}."
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())
     score, share = ("rises", "falls") if step["score"] > 0 else ("falls", "rises")
     where = f"{len(opposed)} of {len(steps)} steps" if many else "the only step"
@@ -285,15 +312,15 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     if "gap" in table:
         sentences["gap"] = _gap_sentence(preferred["gap"], int(table.index.max()))
     if "stability" in scored and scored["stability"].notna().any():
-        best = int(scored["stability"].idxmax())
+        where = k_words(scored["stability"])
         sentences["stability"] = (
-            f"The clusterings of two halves agree best at k = {best}, by an adjusted Rand index of "
-            f"{scored.loc[best, 'stability']:.2f}."
+            f"The clusterings of two halves agree {'equally well' if where == 'every k' else 'best'} at {where}, by an "
+            f"adjusted Rand index of {scored['stability'].max():.2f}."
         )
     if "calinski_harabasz" in scored:
         sentences["indices"] = (
-            f"Calinski-Harabasz prefers k = {scored['calinski_harabasz'].idxmax()}, "
-            f"and Davies-Bouldin k = {scored['davies_bouldin'].idxmin()}."
+            f"Calinski-Harabasz {preference_words(scored['calinski_harabasz'])}, "
+            f"and Davies-Bouldin {preference_words(scored['davies_bouldin'], smallest=True)}."
         )
     return sentences
 

@@ -12,9 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
+from .lettering import show_as_it_is
+
 # The first colours of seaborn's colour-blind-safe palette, by their meaning.
 GAIN, LOSS, OTHER = "#0173b2", "#d55e00", "#029e73"
 _GREY = "#6b6b6b"
+_PICTURE_WIDTH, _LEGEND_WIDTH = 1.5, 2.0  # inches that a picture and the text of a legend may take
 _ON_ANY_PAGE = "#767c83"  # a grey with about the same contrast to white and to the dark theme
 
 
@@ -98,16 +101,19 @@ def plot_map(points: np.ndarray, labels: Sequence, title: str, ax: Axes | None =
     ax = _axes(ax)
     names = sorted(set(labels))
     palette = dict(zip(names, cluster_colors(len(names))))
-    legend = "full" if 1 < len(names) <= 12 else False
     sns.scatterplot(
         x=points[:, 0], y=points[:, 1], hue=list(labels), hue_order=names, palette=palette,
-        s=12, linewidth=0, alpha=0.7, legend=legend, ax=ax,
+        s=12, linewidth=0, alpha=0.7, legend=False, ax=ax,
     )  # fmt: skip
-    if legend:
-        sns.move_legend(ax, "upper left", bbox_to_anchor=(1, 1), title=None)
-        for text in ax.get_legend().get_texts():
-            text.set_parse_math(False)
-    ax.set(title=title, xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
+    if 1 < len(names) <= 12:
+        dots = [ax.scatter([], [], s=24, linewidth=0, color=palette[name]) for name in names]
+        # Matplotlib leaves out labels that begin with an underscore, so the texts are put in afterwards.
+        legend = ax.legend(dots, ["label"] * len(dots), loc="upper left", bbox_to_anchor=(1, 1))
+        for text, name in zip(legend.get_texts(), names):
+            text.set_text(name)
+            show_as_it_is(text, _LEGEND_WIDTH)
+    ax.set_title(title, parse_math=False)
+    ax.set(xlabel="UMAP 1", ylabel="UMAP 2", xticks=[], yticks=[])
     return ax
 
 
@@ -124,12 +130,16 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
 
 
 def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:
-    """Draw the elbow that is found if the sweep stops at each k."""
+    """Draw the elbow that is found if the sweep stops at each k, or say that none is found at any."""
     ax = _axes(ax)
     found = elbows.dropna()
     ax.plot(found.index, found.astype(int), "o-", color=GAIN)
     ax.set(xlabel="largest k tried", ylabel="elbow", xticks=list(elbows.index))
     ax.yaxis.get_major_locator().set_params(integer=True)
+    if found.empty:
+        words = "no elbow, wherever one stops" if len(elbows) else "too few k for a curve"
+        ax.text(0.5, 0.5, words, ha="center", va="center", color=_GREY, transform=ax.transAxes)
+        ax.set_yticks([])
     return ax
 
 
@@ -300,7 +310,8 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
         above.plot(t[chosen].T, aside[chosen].T, color=color, linewidth=width, zorder=1 + width)
     ends, rows = np.unique(np.column_stack([t.ravel(), aside.ravel()]), axis=0).T
     above.scatter(ends, rows, s=7, c=np.where(ends < 0, GAIN, OTHER), linewidth=0, zorder=3)
-    above.set(ylabel="across the line", yticks=[], title=title)
+    above.set_title(title, parse_math=False)
+    above.set(ylabel="across the line", yticks=[])
     below.plot(places, counts, color=GAIN)
     below.set(xlabel="place on the line of centres", ylabel="links that cross", ylim=(0, None), xlim=(-1, 1))
     for ax in (above, below):
@@ -351,8 +362,11 @@ def plot_gap(gap: pd.DataFrame, n_clusters: int | None, ax: Axes | None = None) 
     return ax
 
 
-def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> Figure:
-    """Draw the criteria against k, one below the other, and mark the k that each prefers."""
+def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, list[int]]) -> Figure:
+    """Draw the criteria against k, one below the other, and mark the k that each prefers, or finds equally good.
+
+    `preferred` is from `helpers.criteria.table.equal_k`.
+    """
     names = {
         "inertia": ("elbow", "inertia"),
         "score": ("score", "score"),
@@ -362,12 +376,10 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, int | None]) -> F
     figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 7.6), sharex=True, layout="constrained")
     for ax, (column, (criterion, label)) in zip(axes, names.items()):
         ax.plot(criteria.index, criteria[column], "o-", color=GAIN, markersize=4)
-        k = preferred[criterion]
-        if k is not None:
-            ax.plot(k, criteria.loc[k, column], "o", color=LOSS, markersize=10)
-            ax.annotate(
-                f"k = {k}", (k, criteria.loc[k, column]), xytext=(10, 2), textcoords="offset points", color=LOSS
-            )
+        for k in preferred[criterion]:
+            place = (k, criteria.loc[k, column])
+            ax.plot(*place, "o", color=LOSS, markersize=10)
+            ax.annotate(f"k = {k}", place, xytext=(6, 5), textcoords="offset points", color=LOSS, fontsize="small")
         ax.margins(y=0.2)
         ax.set_ylabel(label)
     _mark_k(axes[-1], criteria.index)
@@ -442,7 +454,7 @@ def plot_clusterings(points: Sequence[np.ndarray], labels: Sequence[np.ndarray],
     for ax, positions, clusters, title in zip(axes.flat, points, labels, titles):
         colors = np.array(cluster_colors(int(clusters.max()) + 1))
         ax.scatter(positions[:, 0], positions[:, 1], s=6, c=colors[clusters], linewidth=0)
-        ax.set_title(title, fontsize="small")
+        ax.set_title(title, fontsize="small", parse_math=False)
         ax.set_aspect("equal", adjustable="datalim")
     return figure
 
@@ -452,12 +464,13 @@ def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns:
     n_columns = min(n_columns, max(len(images), 1))
     n_rows = -(-len(images) // n_columns)
     figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(1.5 * n_columns, 1.85 * n_rows), squeeze=False, layout="constrained"
+        n_rows, n_columns, figsize=(_PICTURE_WIDTH * n_columns, 1.85 * n_rows), squeeze=False, layout="constrained"
     )
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, image, title in zip(axes.flat, images, titles):
         ax.imshow(image)
-        # The name of a file may hold dollar signs.
-        ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE, parse_math=False)
+        show_as_it_is(
+            ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE), _PICTURE_WIDTH - 0.1
+        )
     return figure

@@ -30,17 +30,19 @@ from ..images.collection import ImageSet
 from ..images.weights import file_sha256
 from ..parameters import Parameters, parameter_table
 from .execution import begin, execute_source, open_images
-from .provenance import page_versions
+from .provenance import fact_table, page_versions
 from .sources import (
     NotebookError,
     clean_source,
     notebook_sources,
     notebooks_left_out,
+    read_yaml,
     used_parameters,
     values_in_cell,
 )
 
 _KEY_FILE = "book-key.txt"
+_STAGED = {"_config.yml", "CITATION.cff", "book", "notebooks"}
 # Notebooks executed at once: half of the time of one is spent on one core.
 _AT_ONCE = 2
 _PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photographs; other figures are charts
@@ -82,11 +84,12 @@ def build_book(
     ParameterError
         If the data do not allow the parameters; nothing was executed then.
     NotebookError
-        If a notebook breaks a rule or fails, an image or another file that it reads changes meanwhile, or a page has a
-        warning.
+        If a notebook breaks a rule or fails, an image or another file that it reads changes meanwhile, a page has a
+        warning, or a folder that would be replaced is no book's.
     """
     from filelock import FileLock, Timeout
 
+    _check_replaced(build_dir, stage_dir)
     used = {path: used_parameters(path) for path in notebook_sources(source_dir)}
     images = open_images(parameters, Parameters.model_fields)
     if images.left_out:
@@ -105,6 +108,21 @@ def build_book(
         raise NotebookError(
             f"Another build is running in {build_dir}; wait for it, or name another --output."
         ) from None
+
+
+def _check_replaced(build_dir: Path, stage_dir: Path) -> None:
+    """Refuse to replace folders that hold anything else than an earlier build, whole or in part."""
+    pages = build_dir / "html"
+    foreign = [pages] if _names_in(pages) and not (pages / _KEY_FILE).is_file() else []
+    foreign += [stage_dir] if _names_in(stage_dir) - _STAGED else []
+    if foreign:
+        raise NotebookError(
+            f"{foreign[0]} is there and is not of an earlier build, which alone is replaced; name another --output."
+        )
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()} if folder.is_dir() else set()
 
 
 def _digest_of_images(parameters: Parameters, images: ImageSet) -> str:
@@ -249,8 +267,8 @@ def _with_captions(text: str) -> str:
 
 def _config(path: Path) -> bytes:
     """Read the configuration, and add buttons that lead to the published repository if its address is set."""
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
-    if config["repository"]["url"]:
+    config = read_yaml(path.parent, path.name)
+    if (config.get("repository") or {}).get("url"):
         config["html"] |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": True}
         config["launch_buttons"] = {
             "binderhub_url": "https://mybinder.org",
@@ -260,11 +278,11 @@ def _config(path: Path) -> bytes:
 
 
 def _this_book(parameters: Parameters) -> str:
-    """Write the parameters of this book and the command that builds it, as Markdown."""
-    changed = [f"- `{name}`: `{value}`" for name, value in parameters.changed().items()]
+    """Write the parameters of this book and the command that builds it, as blocks of HTML in a page of Markdown."""
+    changed = {name: str(value) for name, value in parameters.changed().items()}
     command = f"python -m helpers book {parameters.as_options()}".strip()
-    about = "\n".join(changed) if changed else "Every parameter is at its default."
-    return f"{about}\n\nThe command that builds this very book:\n\n```text\n{command}\n```\n"
+    about = fact_table(changed) if changed else "Every parameter is at its default."
+    return f"{about}\n\nThe command that builds this very book:\n\n{fact_table({'command': command})}\n"
 
 
 def _slides(executed: dict[str, str]) -> dict[str, bytes]:

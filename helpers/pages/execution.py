@@ -19,11 +19,12 @@ from ..core.cache import check_folder
 from ..core.conventions import ROOT, ParameterError
 from ..core.runs import one_run
 from ..core.scheduling import LOCAL, use_scheduler
+from ..images.backbones import load_backbone
 from ..images.collection import ChangedImageError, CollectionError, ImageSet
 from ..images.weights import ChangedWeightsError
 from ..parameters import Parameters
 from ..study import Study
-from .sources import NotebookError, clean_source, used_parameters
+from .sources import NotebookError, clean_source, read_notebook, used_parameters
 
 # That something changed under a run is no fault of the notebook that noticed it.
 _CHANGED = (ChangedImageError.__name__, ChangedWeightsError.__name__)
@@ -61,9 +62,11 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
     ParameterError
         If the data set cannot be opened or is too small for the parameters; nothing was executed then.
     NotebookError
-        If the source breaks a rule, a cell fails, or an image changes meanwhile.
+        If the source breaks a rule, a cell fails, an image changes meanwhile, or `output` is a file that is no result
+        of an earlier run.
     """
     names = used_parameters(path)
+    _check_free(output)
     open_images(parameters, names)
     values = {name: value for name, value in parameters.changed().items() if name in names}
     with _written(clean_source(path), path.name) as source:
@@ -99,6 +102,25 @@ def begin(function: Callable[..., Any], *args: Any) -> Future:
     return future
 
 
+def _check_free(output: Path) -> None:
+    """Refuse to write over a file that is no executed notebook.
+
+    Raises
+    ------
+    NotebookError
+        Naming the file.
+    """
+    if not output.exists():
+        return
+    with suppress(NotebookError):
+        if "papermill" in read_notebook(output).metadata:
+            return
+    raise NotebookError(
+        f"{output} is there and is no result of an earlier run, which alone is replaced; name another folder with "
+        "--output."
+    )
+
+
 def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     """Open the data set of a study and check, before anything is executed, what depends on more than one parameter.
 
@@ -112,8 +134,8 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     Raises
     ------
     ParameterError
-        If the data set cannot be opened or has too few different images for ``k_max``, or the cache or the scheduler
-        cannot be used.
+        If the data set cannot be opened or has too few different images for ``k_max``, the file of weights does not
+        fit the network, or the cache or the scheduler cannot be used.
     NotebookError
         If the data set is not what this run found when it first opened it.
     """
@@ -123,13 +145,23 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
         # Each notebook connects to it from its own process; here it is only tried.
         use_scheduler(parameters.scheduler, cache_dir=parameters.cache_dir)
         use_scheduler("")
+    if "k_max" in names and parameters.n_images is not None:
+        parameters.check_images(parameters.n_images)  # before all images are read
     try:
         images = Study(parameters).images
     except CollectionError as error:
         raise NotebookError(str(error)) from None
     if "k_max" in names:
         parameters.check_images(len(images), len(set(images.contents)))
+    if "weights" in names and parameters.weights is not None:
+        _check_weights(parameters, images)
     return images
+
+
+def _check_weights(parameters: Parameters, images: ImageSet) -> None:
+    """Refuse a file of weights that does not fit the network."""
+    if not images.comes_with(parameters.backbone, parameters.weights, parameters.precision):
+        load_backbone(parameters.backbone, parameters.weights)
 
 
 @contextmanager
@@ -169,8 +201,8 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
     logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         papermill.execute_notebook(
-            path,
-            output,
+            _as_format(path),
+            _as_format(output),
             parameters=values,
             kernel_name="python3",
             kernel_manager_class=OwnKernelManager,
@@ -192,6 +224,11 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
     except DeadKernelError:
         raise NotebookError(f"{path.name} failed: its kernel died, perhaps because memory ran out.") from None
     return output
+
+
+def _as_format(path: Path) -> str:
+    """Write a path so that papermill, which fills parameters into paths with ``str.format``, gets it back."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def execute_source(

@@ -19,7 +19,7 @@ from ..images.collection import ImageSet
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
-    from IPython.display import HTML, Markdown
+    from IPython.display import HTML
     from matplotlib.figure import Figure
 
 # The tools that draw, execute and render: pages depend on them, numbers do not.
@@ -37,7 +37,7 @@ _PAGE_LIBRARIES = (
 )
 
 
-def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_skipped: int = 0) -> Markdown:
+def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_skipped: int = 0) -> HTML:
     """Write where the numbers of a notebook come from, as a table for its end.
 
     Parameters
@@ -54,18 +54,18 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
 
     Returns
     -------
-    Markdown
+    HTML
         A table of command, parameters, data, versions and run time.
     """
     import psutil
-    from IPython.display import Markdown
+    from IPython.display import HTML
 
     command = f"python -m helpers run notebooks/{notebook} {parameters.as_options()}".strip()
     versions = library_versions() | page_versions()
     seconds = time.time() - psutil.Process().create_time()
     used = {name: value for name, value in parameters if name in parameters.model_fields_set}
     rows = {
-        "command": f"`{command}`",
+        "command": command,
         "parameters": ", ".join(f"{name} = {value}" for name, value in used.items()),
         "data": images if isinstance(images, str) else _described(images, n_skipped),
         "code": _revision(),
@@ -74,8 +74,27 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
     }
     if not isinstance(images, str):
         rows["credit"] = f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}"
-    lines = [f"| {name} | {text.replace('|', chr(92) + '|')} |" for name, text in rows.items()]
-    return Markdown("\n".join(["| | |", "| --- | --- |", *lines]))
+    return HTML(fact_table(rows))
+
+
+def fact_table(facts: dict[str, str]) -> str:
+    """Write facts as a table of HTML with a row for each, in which every text is shown as it is.
+
+    Paths and parameters may hold anything that Markdown, its extensions, mathematics or HTML would read. The table is
+    one line, so that it can stand in a page of Markdown, too.
+
+    Parameters
+    ----------
+    facts : dict of str to str
+    """
+    rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{_as_text(text)}</td></tr>' for name, text in facts.items()]
+    # The classes are those by which MathJax leaves a text alone.
+    return f'<table class="facts tex2jax_ignore mathjax_ignore"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _as_text(text: str) -> str:
+    """Write a text in HTML so that it is shown as it is, in one line."""
+    return "".join(letter if letter.isprintable() else f"&#{ord(letter)};" for letter in html.escape(text))
 
 
 def _described(images: ImageSet, n_skipped: int) -> str:

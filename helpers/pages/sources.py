@@ -38,7 +38,7 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
     ParameterError
         If the table of contents is not there, as outside of the repository.
     NotebookError
-        If the table of contents names a notebook that is not there.
+        If the table of contents cannot be read, or names a notebook that is not there.
 
     Examples
     --------
@@ -46,7 +46,7 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
     >>> [path.name for path in notebook_sources()][:2]
     ['question.ipynb', 'embeddings.ipynb']
     """
-    contents = yaml.safe_load(in_repository(source_dir / "book" / "_toc.yml").read_text(encoding="utf-8"))
+    contents = read_yaml(source_dir, "book/_toc.yml")
     names = [name for name in _files_in(contents) if name.startswith("notebooks/")]
     paths = [source_dir / f"{name}.ipynb" for name in names]
     for name, path in zip(names, paths):
@@ -64,6 +64,27 @@ def notebooks_left_out(source_dir: Path = ROOT) -> list[str]:
     ]
 
 
+def read_yaml(source_dir: Path, name: str) -> dict[str, Any]:
+    """Read a file of the book's sources that holds a mapping in YAML.
+
+    Raises
+    ------
+    ParameterError
+        If it is not there, as outside of the repository.
+    NotebookError
+        If it cannot be read as one, with the line.
+    """
+    try:
+        contents = yaml.safe_load(in_repository(source_dir / name).read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError) as error:  # text that is no UTF-8 is a ValueError
+        mark = getattr(error, "problem_mark", None)
+        where = f" in line {mark.line + 1}" if mark else ""
+        raise NotebookError(f"{name} is not valid YAML{where}.") from None
+    if not isinstance(contents, dict):
+        raise NotebookError(f"{name} must hold lines of the form `name: value`.")
+    return contents
+
+
 def _files_in(contents: Any) -> Iterator[str]:
     """Yield the files that a table of contents names, at any depth, in order."""
     if isinstance(contents, list):
@@ -72,7 +93,7 @@ def _files_in(contents: Any) -> Iterator[str]:
     elif isinstance(contents, dict):
         for key, value in contents.items():
             if key == "file":
-                yield value
+                yield str(value)
             yield from _files_in(value)
 
 

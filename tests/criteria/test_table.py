@@ -16,6 +16,7 @@ from helpers.criteria.curves import (
     elbow_by_k_max,
     elbow_by_k_min,
     elbow_sentence,
+    extreme_k,
     find_elbow,
     score_identity,
     score_pairs,
@@ -68,8 +69,15 @@ def test_an_elbow_that_moves_is_reported_as_moving():
     assert elbows.iloc[-1] > elbows.dropna().iloc[0]
     assert f"between {elbows.min()} and {elbows.max()}" in elbow_sentence(elbows)
     assert elbow_sentence(elbow_by_k_max(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])).endswith("to 10.")
-    assert elbow_sentence(elbow_by_k_max(K, np.linspace(9, 1, 9))) == "The inertia curve has no elbow."
-    assert elbow_sentence(elbow_by_k_max([2, 3], [2.0, 1.0])) == "The inertia curve has no elbow."
+    straight = elbow_by_k_max(K, np.linspace(9, 1, 9))
+    assert elbow_sentence(straight) == "With k up to 10 the inertia curve has no elbow."
+    assert elbow_sentence(pd.Series([4, None], index=[9, 10], dtype="Int64")) == (
+        "With k up to 10 the inertia curve has no elbow, and with fewer k it has one, at k = 4."
+    )
+    for few in ([2], [2, 3], [2, 3, 4]):
+        assert elbow_sentence(elbow_by_k_max(few, [float(10 - k) for k in few])) == (
+            "With fewer than 4 values of k there is no curve in which an elbow could be found."
+        )
 
 
 def test_the_first_k_moves_an_elbow_too():
@@ -272,10 +280,12 @@ def test_a_single_k_has_no_steps():
 
 def test_preferences_name_the_largest_values_of_the_table():
     for table in (BLOBS, NOISE):
-        told = re.findall(r"prefers k = (\d+) \((-?[\d.]+)\)", said(table)["preferences"])
+        told = re.findall(
+            r"(?:prefers|finds) k = ([\d, and]+?)(?: equally good)? \((-?[\d.]+)\)", said(table)["preferences"]
+        )
         assert len(told) == 3
-        for column, (k, value) in zip(("score", "macro", "positive"), told):
-            assert table[column].max() == table.loc[int(k), column]
+        for column, (ks, value) in zip(("score", "macro", "positive"), told):
+            assert list(map(int, re.findall(r"\d+", ks))) == extreme_k(table[column])
             assert value == format(table[column].max(), ".3f")
 
 

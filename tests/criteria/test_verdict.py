@@ -222,7 +222,8 @@ CONCLUSIONS = {
     "nothing": (
         {2: -0.4, 3: 0.1, 4: -0.2},
         "No clear k: at no k from 2 to 4 are the borders between clusters at least 25% emptier than their insides "
-        f"(the emptiest, at k = 3, are crossed by 90% {INSIDE}); {NEED}, and do not read the clusters as kinds of images.",
+        f"(the emptiest, at k = 3, are crossed by 90% {INSIDE}); {NEED}, and do not read the clusters as kinds of "
+        "images.",
     ),
     "nothing, and something unknown": (
         {2: -0.4, 3: NAN, 4: -0.2},

@@ -134,8 +134,16 @@ def test_bars_of_signs_add_up_to_one():
 
 def test_criteria_mark_what_each_prefers():
     criteria = TABLE.assign(inertia=[4.0, 3, 2, 1])
-    figure = plots.plot_criteria(criteria, {"elbow": None, "score": 2, "macro": 3, "positive": 4})
-    assert [[text.get_text() for text in ax.texts] for ax in figure.axes] == [[], ["k = 2"], ["k = 3"], ["k = 4"]]
+    figure = plots.plot_criteria(criteria, {"elbow": [], "score": [2], "macro": [3], "positive": [2, 4]})
+    marks = [[text.get_text() for text in ax.texts] for ax in figure.axes]
+    assert marks == [[], ["k = 2"], ["k = 3"], ["k = 2", "k = 4"]]
+
+
+def test_a_chart_without_elbows_says_so():
+    nothing = pd.Series([None, None], index=pd.Index([5, 6], name="k_max"), dtype="Int64")
+    assert [text.get_text() for text in plots.plot_elbows(nothing).texts] == ["no elbow, wherever one stops"]
+    assert [text.get_text() for text in plots.plot_elbows(nothing[:0]).texts] == ["too few k for a curve"]
+    assert not plots.plot_elbows(ELBOWS).texts
 
 
 @pytest.mark.parametrize("n", [1, 5, 13])

@@ -28,7 +28,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.pages.book import build_book
-from helpers.pages.execution import run_notebook
+from helpers.pages.execution import open_images, run_notebook
 from helpers.pages.kernels import OwnKernels
 from helpers.pages.sources import (
     NotebookError,
@@ -134,6 +134,23 @@ def test_a_notebook_that_the_table_of_contents_lacks_is_left_out_and_told(tmp_pa
     assert notebooks_left_out(copy) == [
         "Untitled.ipynb is left out: it becomes a chapter by a line `- file: notebooks/Untitled` in book/_toc.yml."
     ]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("- file: [", "book/_toc.yml is not valid YAML in line"),
+        ("", "book/_toc.yml must hold lines of the form"),
+        ("- file: a", "book/_toc.yml must hold lines of the form"),
+    ],
+)
+def test_a_broken_table_of_contents_is_refused_in_one_sentence(tmp_path, content, says):
+    (tmp_path / "book").mkdir()
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "a.ipynb").touch()
+    (tmp_path / "book" / "_toc.yml").write_text(content)
+    with pytest.raises(NotebookError, match=says):
+        notebook_sources(tmp_path)
 
 
 def test_a_notebook_that_is_not_there_is_refused(tmp_path):
@@ -350,6 +367,45 @@ def test_data_are_checked_before_anything_is_executed(tmp_path):
     with pytest.raises(ParameterError, match="k_max"):
         run_notebook(ELBOW, tmp_path / "out.ipynb", Parameters(dataset="digits", n_images=10))
     assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_n_images_below_k_max_is_refused_before_the_images_are_read(tmp_path):
+    with pytest.raises(ParameterError, match="k_max may be at most 9"):
+        open_images(Parameters(dataset=f"folder:{tmp_path / 'missing'}", n_images=10), ["k_max"])
+
+
+@pytest.mark.parametrize("backbone", ["efficientnet-lite0", "timm:resnet10t"])
+def test_weights_that_do_not_fit_are_refused_before_anything_is_executed(tmp_path, backbone):
+    (tmp_path / "broken.pth").write_bytes(b"no weights")
+    parameters = Parameters(dataset="digits", n_images=20, backbone=backbone, weights=str(tmp_path / "broken.pth"))
+    with pytest.raises(ParameterError, match="broken.pth"):
+        open_images(parameters, ["weights"])
+    open_images(parameters, ["k_max"])  # a notebook that does not use them
+
+
+def test_braces_in_paths_are_no_formats(tmp_path):
+    """Papermill fills parameters into the paths that it is given."""
+    folder = tmp_path / "a {k_max} {0} {{b}} {c"
+    folder.mkdir()
+
+    def nothing(notebook):
+        notebook.cells = [cell_of_parameters(notebook)]
+
+    source = broken(folder, nothing)
+    for _ in range(2):  # the second time in place of the first
+        run_notebook(source, folder / "o {k_max}" / "out.ipynb", Parameters(dataset="digits", k_max=3))
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+    assert "k_max = 3" in (folder / "o {k_max}" / "out.ipynb").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", [None, "notes", "{}"], ids=["the source", "a text", "no notebook"])
+def test_only_the_result_of_an_earlier_run_is_replaced(tmp_path, content):
+    output = tmp_path / "elbow.ipynb"
+    output.write_text(ELBOW.read_text(encoding="utf-8") if content is None else content, encoding="utf-8")
+    before = output.read_bytes()
+    with pytest.raises(NotebookError, match="is there and is no result of an earlier run"):
+        run_notebook(ELBOW, output, Parameters(dataset="digits"))
+    assert output.read_bytes() == before
 
 
 def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
