@@ -35,8 +35,7 @@ def table_of(X, labels):
 
 
 def valleys_of(table, valley):
-    inside = np.full((4, len(table)), 100.0)
-    return LinkValleys(table.index.to_numpy(), inside * (1 - np.array(valley)), inside)
+    return LinkValleys(table.index.to_numpy(), np.tile(valley, (4, 1)), np.full((4, len(table)), 100.0))
 
 
 FAR = np.repeat([[0.0, 0], [1e3, 0], [0, 1e3], [1e3, 1e3]], 6, axis=0) + np.random.default_rng(0).normal(size=(24, 2))

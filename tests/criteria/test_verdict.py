@@ -399,7 +399,7 @@ def test_every_topic_is_a_sentence_with_the_numbers_of_the_table(studied):
         assert f"{row[number]:.3f}" in sentences["strength"]
     assert f"3 ({row['valley']:.2f})" in sentences["levels"]
     assert sentences["stability"].endswith(f"at k = 3, by an adjusted Rand index of {row['stability']:.2f}.")
-    assert sentences["indices"].endswith(f"Davies-Bouldin k = {table['davies_bouldin'].idxmin()}.")
+    assert sentences["indices"].endswith(f"Davies-Bouldin prefers k = {table['davies_bouldin'].idxmin()}.")
 
 
 def test_neither_nulls_nor_other_criteria_vote(studied):
