@@ -119,7 +119,8 @@ class Parameters(BaseModel):
         16,
         ge=2,
         title="largest number of clusters tried",
-        description="largest number of clusters tried; less than the number of images, and at most that of different ones",
+        description="largest number of clusters tried; less than the number of images, and at most that of different "
+        "ones",
     )
     chosen_k: list[int] | None = Field(
         None,

@@ -176,8 +176,7 @@ class Study:
             cache_dir=params.cache_dir,
         )
         if "k_max" in params.model_fields_set:
-            rows = embeddings.features
-            params.check_images(len(rows), count_distinct(rows, params.k_max))
+            params.check_images(len(embeddings.kept), len(embeddings.kept))
         return embeddings
 
     @cached_property
@@ -225,8 +224,12 @@ class Study:
 
     @cached_property
     def sweep(self) -> KMeansSweep:
-        """One clustering for each k."""
-        params = self.params
+        """One clustering for each k.
+
+        Images that are copies of each other count once: k-means needs k different points.
+        """
+        params, rows = self.params, self.embeddings.features
+        params.check_images(len(rows), count_distinct(rows, params.k_max))
         return self._cached(
             sweep_kmeans,
             self.points,
