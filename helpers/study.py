@@ -182,8 +182,7 @@ class Study:
             cache_dir=params.cache_dir,
         )
         if "k_max" in params.model_fields_set:
-            rows = embeddings.features
-            params.check_images(len(rows), count_distinct(rows, params.k_max))
+            params.check_images(len(embeddings.kept))
         features = embeddings.features
         if len(features) > 1 and all(np.array_equal(row, features[0]) for row in features):
             raise ParameterError(
@@ -237,8 +236,12 @@ class Study:
 
     @cached_property
     def sweep(self) -> KMeansSweep:
-        """One clustering for each k."""
-        params = self.params
+        """One clustering for each k.
+
+        Images that are copies of each other count once: k-means needs k different points.
+        """
+        params, rows = self.params, self.embeddings.features
+        params.check_images(len(rows), count_distinct(rows, params.k_max))
         return self._cached(
             sweep_kmeans,
             self.points,

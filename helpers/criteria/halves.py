@@ -307,7 +307,7 @@ def link_valleys(
     >>> import numpy as np
     >>> X = np.random.default_rng(0).normal(size=(300, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 100, axis=0)
     >>> link_valleys(X, [2, 3, 4]).table()["valley"].round(1).to_dict()
-    {2: 0.8, 3: 1.0, 4: 0.4}
+    {2: 0.9, 3: 1.0, 4: 0.4}
     """
     if min(k_values, default=0) < 2 or n_neighbors < 1:
         raise ValueError(

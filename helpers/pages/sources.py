@@ -74,8 +74,9 @@ def read_yaml(source_dir: Path, name: str) -> dict[str, Any]:
     NotebookError
         If it cannot be read as one, with the line.
     """
+    path = in_repository(source_dir / name)
     try:
-        contents = yaml.safe_load(in_repository(source_dir / name).read_text(encoding="utf-8"))
+        contents = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError) as error:  # text that is no UTF-8 is a ValueError
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""

@@ -249,7 +249,7 @@ def test_input_is_left_alone():
         ([[0.0], [1.0]], [True], "must be whole numbers"),
         ([[0.0], [1.0]], [np.True_], "must be whole numbers"),
         ([[0.0], [1.0]], [-1], "k = -1 is not possible"),
-        ([[-1e200], [1e200]], [2], "overflow"),
+        ([[-1e200], [1e200]], [2], "the squares of that leave the range of numbers: rescale it"),
         ([[0.0], [1.0]], [0], "k = 0 is not possible: k must lie between 1 and the 2 distinct points"),
         ([[0.0], [1.0]], [3], "k = 3 is not possible"),
         ([[0.0], [0.0], [1.0], [1.0]], [3], "between 1 and the 2 distinct points"),

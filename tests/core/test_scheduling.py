@@ -26,6 +26,7 @@ from helpers.criteria.references import gap_statistic, null_silhouettes
 from helpers.images import collection, embeddings, files
 from helpers.images.datasets import _files, load_images
 from helpers.images.embeddings import embed_images
+from helpers.images.files import Found
 
 distributed = pytest.importorskip("distributed")
 
@@ -267,11 +268,13 @@ def test_workers_read_the_images_and_take_their_fingerprints(on_cluster, tmp_pat
         Image.new("RGB", (40, 40), (80 * i, 0, 0)).save(tmp_path / f"{i}.png")
     addresses = [f"file://{tmp_path}/{i}.png" for i in range(3)]
     options = {"backbone": "pixels", "cache_dir": tmp_path / "cache"}
-    images = _files(["0", "1", "2"], addresses)
+    images = _files(Found(["0", "1", "2"], addresses, []), "here")
     here = embed_images(images, **options | {"cache_dir": tmp_path / "here"})
     for module, name in ((files, "_file_digest"), (collection, "_read")):
         monkeypatch.setattr(module, name, lambda *args: pytest.fail("read in the notebook's process"))
-    there, features = on_cluster(lambda: (_files(["0", "1", "2"], addresses), embed_images(images, **options)))
+    there, features = on_cluster(
+        lambda: (_files(Found(["0", "1", "2"], addresses, []), "here"), embed_images(images, **options))
+    )
     assert there.fingerprint == images.fingerprint and features.features.tobytes() == here.features.tobytes()
 
 
