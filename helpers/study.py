@@ -184,7 +184,7 @@ class Study:
         if "k_max" in params.model_fields_set:
             params.check_images(len(embeddings.kept))
         features = embeddings.features
-        if len(features) > 1 and all(np.array_equal(row, features[0]) for row in features):
+        if len(features) > 1 and count_distinct(features, 2) == 1:
             raise ParameterError(
                 f"All {len(features):,} images of {params.dataset!r} that can be read look the same to the network "
                 f"{params.backbone!r}: {_NOTHING}."

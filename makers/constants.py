@@ -20,7 +20,7 @@ from tqdm import tqdm
 from benchmarks.timing import show
 from helpers.core.files import write_atomically
 from helpers.criteria.halves import LinkValleys, cluster_halves, link_valleys
-from helpers.criteria.rule import SURE, named_level, redraw
+from helpers.criteria.rule import sure_level
 from helpers.trials.asking import K_VALUES, agreement, study_problem
 from helpers.trials.judging import RESULTS
 from helpers.trials.problems import PROBLEMS, gaussian_groups, ring
@@ -61,19 +61,13 @@ def growing(name: str, n: int) -> dict:
     return row
 
 
-def answer(valleys: LinkValleys, deep: float, nearly: float) -> int | None:
-    """Ask the rule with other constants."""
-    k = named_level(valleys.table()["valley"], deep=deep, nearly=nearly)
-    return k if k and redraw(valleys, deep=deep, nearly=nearly).get(k, 0.0) >= SURE else None
-
-
 def judge(found: dict[str, tuple[dict[int, LinkValleys], pd.Series]]) -> list[dict]:
     """Tabulate how good the rule is with each choice of constants: means over problems."""
     rows = []
     for n, deep, nearly in product(N_NEIGHBORS, DEEP, NEARLY):
         answers = []
         for name, (valleys, ami) in found.items():
-            k, true = answer(valleys[n], deep, nearly), PROBLEMS[name].n_clusters
+            k, true = sure_level(valleys[n], deep=deep, nearly=nearly), PROBLEMS[name].n_clusters
             lost = ami.max() - ami[k] if k else np.nan
             answers.append({"named": k is not None, "exact": k == true, "lost": lost, "true": true})
         judged = pd.DataFrame(answers)

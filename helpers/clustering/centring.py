@@ -102,6 +102,11 @@ def check_squares(scale: float, size: int) -> None:
             )
 
 
+def units_of(scales: np.ndarray) -> np.ndarray:
+    """Find for each positive number the largest power of two that is not larger, in float64."""
+    return np.ldexp(1.0, np.frexp(np.asarray(scales, dtype=np.float64))[1] - 1)
+
+
 def unit_of(scale: float) -> float:
     """Find the largest power of two that is not larger than a positive number.
 
@@ -110,7 +115,7 @@ def unit_of(scale: float) -> float:
     >>> unit_of(1.0), unit_of(7.9), unit_of(0.3)
     (1.0, 4.0, 0.25)
     """
-    return float(np.ldexp(1.0, np.frexp(scale)[1] - 1))
+    return float(units_of(scale))
 
 
 def in_units(X: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
@@ -174,4 +179,4 @@ def unit_rows(X: np.ndarray) -> np.ndarray:
 
 def _row_units(X: np.ndarray) -> np.ndarray:
     """Find for each row the power of two just below its largest value, in float64."""
-    return np.ldexp(1.0, np.frexp(np.abs(X).max(axis=1).astype(np.float64))[1] - 1)
+    return units_of(np.abs(X).max(axis=1))

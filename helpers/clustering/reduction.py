@@ -10,7 +10,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ..core.files import mapped_array
-from .centring import check_points, mean_and_scale, unit_of, unit_rows
+from .centring import check_points, mean_and_scale, unit_of, unit_rows, units_of
 
 if TYPE_CHECKING:
     from sklearn.decomposition import IncrementalPCA
@@ -71,7 +71,7 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
         raise ValueError(f"how = {how!r} is not allowed; allowed are 'none', 'unit' and 'standard'.")
     given = check_points(features, input_name="features")
     # Columns in units, since the variances of very large or small values leave the range of numbers.
-    units = np.ldexp(1.0, np.frexp(np.maximum(given.max(axis=0), -given.min(axis=0)).astype(np.float64))[1] - 1)
+    units = units_of(np.maximum(given.max(axis=0), -given.min(axis=0)))
     scaler = StandardScaler()
     batches = list(gen_batches(len(given), _BATCH))
     for rows in batches if how == "standard" else []:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -183,26 +184,26 @@ def cluster_halves(
             f"k_values = {ks} with n_halvings = {n_halvings} are not possible: at least one of each, and k from 1."
         )
     rng = np.random.default_rng(random_state)
-    rows = [half for _ in range(n_halvings) for half in _halve(len(X), groups, rng)]
+    codes = None if groups is None else _codes(groups, len(X))
+    rows = [half for _ in range(n_halvings) for half in _halve(len(X), codes, rng)]
     tasks = [(half, ks, n_init, random_state) for half in rows]
     runs = run_tasks(_centers, tasks, shared=(X,), n_jobs=n_jobs, desc="halves", unit="half")
-    codes = None if groups is None else np.unique(groups, return_inverse=True)[1]
     return Halves(np.array(ks, dtype=np.int64), rows, list(runs), codes)
 
 
-def _of_these(halves: Halves, k_values: Sequence[int]) -> Halves:
-    """Refuse halves that were clustered for other k."""
-    if list(halves.k_values) != list(k_values):
+def _with_halves(
+    X: np.ndarray, k_values: Sequence[int], halves: Halves | None, **options: Any
+) -> tuple[np.ndarray, Halves]:
+    """Check X, and cluster its halves with some options unless they are there already, which must be for these k."""
+    if halves is None:
+        halves = cluster_halves(X, k_values, **options)
+    elif list(halves.k_values) != list(k_values):
         raise ValueError(f"halves of k_values = {halves.k_values.tolist()} do not fit k_values = {list(k_values)}.")
-    return halves
+    return check_array(X, dtype=[np.float64, np.float32], input_name="X"), halves
 
 
-def _halve(n: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw two halves of the rows, or of `MOST_SAMPLES` of them, that share no group."""
-    if groups is None:
-        drawn = rng.permutation(n)[:MOST_SAMPLES]
-        middle = len(drawn) // 2
-        return np.sort(drawn[:middle]), np.sort(drawn[middle:])
+def _codes(groups: np.ndarray, n: int) -> np.ndarray:
+    """Number the groups of n samples, of which there must be at least two."""
     groups = np.asarray(groups)
     names, codes = np.unique(groups, return_inverse=True)
     if len(groups) != n or len(names) < 2:
@@ -210,7 +211,16 @@ def _halve(n: int, groups: np.ndarray | None, rng: np.random.Generator) -> tuple
             f"groups with {len(groups)} entries, of which {len(names)} differ, cannot be halved: each of the {n} rows "
             f"of X needs one, and at least 2 must differ."
         )
-    place = rng.permutation(len(names))[codes]
+    return codes
+
+
+def _halve(n: int, codes: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Draw two halves of the rows, or of `MOST_SAMPLES` of them, that share no group."""
+    if codes is None:
+        drawn = rng.permutation(n)[:MOST_SAMPLES]
+        middle = len(drawn) // 2
+        return np.sort(drawn[:middle]), np.sort(drawn[middle:])
+    place = rng.permutation(codes.max() + 1)[codes]
     drawn = np.lexsort((rng.random(n), place))  # one group after the other, each in random order
     ends = np.flatnonzero(np.diff(place[drawn])) + 1  # where a group ends and the next begins
     middle = ends[np.abs(ends - n / 2).argmin()]
@@ -314,10 +324,8 @@ def link_valleys(
             f"k_values = {list(k_values)} with n_neighbors = {n_neighbors} are not possible: a border needs k = 2 or "
             f"more, and links at least 1 neighbour."
         )
-    if halves is None:
-        options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
-        halves = cluster_halves(X, k_values, **options)
-    X, halves = check_array(X, dtype=[np.float64, np.float32], input_name="X"), _of_these(halves, k_values)
+    options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
+    X, halves = _with_halves(X, k_values, halves, **options)
     tasks = [(half,) for half in range(len(halves.rows))]
     shared = X, mean_and_scale(X)[0], halves, n_neighbors
     runs = run_tasks(_count_links, tasks, shared=shared, n_jobs=n_jobs, desc="valleys", unit="half")
@@ -515,10 +523,8 @@ def stability(
     >>> stability(X, [3, 5]).table()["stability"].gt(0.95).to_dict()
     {3: True, 5: False}
     """
-    if halves is None:
-        options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
-        halves = cluster_halves(X, k_values, **options)
-    X, halves = check_array(X, dtype=[np.float64, np.float32], input_name="X"), _of_these(halves, k_values)
+    options = {"groups": groups, "n_halvings": n_halvings, "random_state": random_state, "n_jobs": n_jobs}
+    X, halves = _with_halves(X, k_values, halves, **options)
     tasks = [(half,) for half in range(len(halves.rows))]
     runs = run_tasks(_agreement, tasks, shared=(X, halves), n_jobs=n_jobs, desc="stability", unit="half")
     shape = -1, 2, 2, len(halves.k_values)

@@ -90,8 +90,17 @@ def decide(valleys: LinkValleys) -> Decision:
     (3, [2, 3, 4])
     """
     table, draws = valleys.table(), redraw(valleys)
-    named = named_level(table["valley"])
-    return Decision(named if named and draws.get(named, 0.0) >= SURE else None, table, draws)
+    return Decision(_if_sure(named_level(table["valley"]), draws), table, draws)
+
+
+def sure_level(valleys: LinkValleys, *, deep: float = DEEP, nearly: float = NEARLY) -> int | None:
+    """Name the k of `named_level` if enough redraws of the halvings name it, too; None otherwise."""
+    constants = {"deep": deep, "nearly": nearly}
+    return _if_sure(named_level(valleys.table()["valley"], **constants), redraw(valleys, **constants))
+
+
+def _if_sure(named: int | None, draws: pd.Series) -> int | None:
+    return named if named and draws.get(named, 0.0) >= SURE else None
 
 
 def redraw(valleys: LinkValleys, *, deep: float = DEEP, nearly: float = NEARLY) -> pd.Series:

@@ -28,8 +28,6 @@ CHAPTERS = [chapter["file"] for part in TOC["parts"] for chapter in part["chapte
 PAGES = [TOC["root"], *CHAPTERS, "genindex", "search"]
 NOTEBOOKS = [path.stem for path in notebook_sources()]
 SCHEMES = ("light", "dark")
-# What a theme changes: of the rest one theme tells for both.
-OF_COLOURS = ["color-contrast", "link-in-text-block"]
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 LOCAL = ("file:", "data:", "blob:")
 HEAVIEST = 12e6  # bytes of a page with all that it loads; generous, for a page with thousands of small pictures
@@ -76,20 +74,19 @@ def look_at(browser, path) -> Visit:
     for scheme in SCHEMES:
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=scheme)
-        seen.violations[scheme] = violations(page, None if scheme == SCHEMES[0] else OF_COLOURS)
+        seen.violations[scheme] = violations(page)
     page.set_viewport_size(PHONE)
     seen.overflow = page.evaluate(OVERFLOW)
     page.close()
     return seen
 
 
-def violations(page, rules: list[str] | None = None) -> list[str]:
-    """List the accessibility faults that axe calls serious or critical, of all its rules or of some."""
+def violations(page) -> list[str]:
+    """List the accessibility faults that axe calls serious or critical."""
     from axe_playwright_python.sync_playwright import Axe
 
     # Preloading style sheets is for the rules on media; from the disk it would fail, and say so in the console.
-    options = {"resultTypes": ["violations"], "preload": False} | ({"runOnly": rules} if rules else {})
-    found = Axe().run(page, options=options).response["violations"]
+    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
     return [
         f"{fault['id']}: {node['html'][:160]} {node['failureSummary']}"
         for fault in found
