@@ -60,7 +60,7 @@ def ask_others_of(study: Study) -> dict[str, int | None]:
     return dict(zip(OTHERS, named.k, strict=True))
 
 
-def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path) -> pd.DataFrame:
+def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path, others: bool = True) -> pd.DataFrame:
     """Ask all criteria about a problem, and judge their answers by its true groups.
 
     Parameters
@@ -69,6 +69,8 @@ def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path
     random_state : int
         Draws the points, and is the seed of everything random thereafter.
     cache_dir : path
+    others : bool
+        Whether to ask the rules of others, too, which take longest.
 
     Returns
     -------
@@ -78,7 +80,8 @@ def answer_problem(problem: Problem, random_state: int, *, cache_dir: str | Path
     X, groups = problem.sample(random_state)
     study = study_problem(X, problem.n_components, random_state, cache_dir=cache_dir)
     ami, verdict = agreement(study, groups), study.verdict
-    answers = study.answers | ask_others_of(study) | {FORCED: verdict.convenience, BEST: int(ami.idxmax())}
+    theirs = ask_others_of(study) if others else {}
+    answers = study.answers | theirs | {FORCED: verdict.convenience, BEST: int(ami.idxmax())}
     levels = " ".join(map(str, verdict.levels.index))
     return pd.DataFrame(
         {

@@ -64,6 +64,14 @@ def read_constants(folder: Path = RESULTS) -> tuple[pd.DataFrame, pd.DataFrame]:
     return pd.read_csv(in_repository(folder / "constants.csv")), pd.read_csv(folder / "constants_by_n.csv")
 
 
+def read_networks(folder: Path = RESULTS) -> pd.DataFrame:
+    """Read what `makers.networks` stored, as rows of `judge_answers` with the column ``network``."""
+    answers = pd.read_csv(in_repository(folder / "networks.csv"), dtype={"k": "Int64"}).fillna({"levels": ""})
+    problems = read_trials(folder).problems
+    judged = [judge_answers(Trials(rows, problems, {})) for _, rows in answers.groupby("network", sort=False)]
+    return pd.concat(judged, ignore_index=True)
+
+
 def judge_answers(trials: Trials) -> pd.DataFrame:
     """Compare every answer with the truth.
 

@@ -12,7 +12,7 @@ not certain are told apart and enter no average.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -282,6 +282,11 @@ def photographs(
     X, groups = collection_features(name, backbone)
     rows = np.isin(groups, rng.choice(np.unique(groups), n_classes, replace=False))
     return normalize_features(X[rows], "unit"), groups[rows]
+
+
+def with_backbone(problem: Problem, backbone: str) -> Problem:
+    """Make a problem of photographs, the same classes drawn, with the features of another network."""
+    return replace(problem, make=partial(problem.make, backbone=backbone))
 
 
 def without_groups(name: str, rng: np.random.Generator, copy: Callable) -> np.ndarray:
