@@ -1,28 +1,33 @@
-"""Does the verdict stay when the seed or the largest k changes?
+"""Does the verdict stay when the seed or the largest k changes, and when clouds without groups are drawn anew?
 
 python -m benchmarks.steadiness [--images FOLDER]
+python -m benchmarks.steadiness clouds
 
 The same features with eight seeds, and with k_max 12, 16 and 24 where the answer lies below 12: of the collections of
-photographs for reporting (in the folder, see `helpers.trials.collections`) and of what needs no photographs.
+photographs for reporting (in the folder, see `helpers.trials.collections`) and of what needs no photographs. And how
+often a k is named for the synthetic clouds for reporting, each drawn with ten seeds.
 """
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from helpers.clustering.reduction import fit_pca
 from helpers.criteria.halves import link_valleys
 from helpers.criteria.rule import decide
-from helpers.trials.problems import N_COMPONENTS, PROBLEMS
+from helpers.trials.problems import PROBLEMS, Problem
 from makers.trials import available, take_images
 
 from .timing import show
 
-SEEDS, LARGEST = range(8), (12, 16, 24)
+SEEDS, LARGEST, CLOUD_SEEDS = range(8), (12, 16, 24), range(10)
 OTHERS = ("digits, network", "solar cells, mono and poly", "ImageNet sample", "8 groups", "tails, 6 groups")
 
 
@@ -31,11 +36,28 @@ def named(X: np.ndarray, k_max: int, seed: int) -> int | None:
     return decide(link_valleys(X, range(2, k_max + 1), random_state=seed, n_jobs=1)).n_clusters
 
 
+def points_of(problem: Problem, seed: int) -> np.ndarray:
+    """Draw the points of a problem as k-means sees them."""
+    X, _ = problem.sample(seed)
+    return fit_pca(X, problem.n_components and min(problem.n_components, len(X) - 1)).points
+
+
+def false_alarms(name: str) -> dict:
+    """The answers for one cloud without groups, drawn anew with each seed."""
+    problem = PROBLEMS[name]
+    answers = [named(points_of(problem, seed), 16, seed) for seed in CLOUD_SEEDS]
+    return {
+        "cloud": name,
+        "family": problem.family,
+        "named": " ".join(map(str, answers)),
+        "false alarms": np.mean([k is not None for k in answers]),
+    }
+
+
 def steadiness(name: str) -> dict:
     """The answers to one problem, by seed and by k_max, and the share of each that agree with the most frequent."""
     problem = PROBLEMS[name]
-    X, _ = problem.sample(0)
-    points = fit_pca(X, problem.n_components and min(N_COMPONENTS, len(X) - 1)).points
+    points = points_of(problem, 0)
     by_seed = [named(points, 16, seed) for seed in SEEDS]
     by_k_max = [by_seed[0] if k_max == 16 else named(points, k_max, 0) for k_max in LARGEST]
     row = {"problem": name, "true": problem.n_clusters, "by seed": " ".join(map(str, by_seed))}
@@ -50,12 +72,22 @@ def _most(answers: list) -> float:
     return Counter(answers).most_common(1)[0][1] / len(answers)
 
 
-if __name__ == "__main__":
-    take_images()
-    names = [p.name for p in PROBLEMS.values() if p.role == "reporting" and p.name == p.family and available(p)]
-    names += OTHERS
-    rows = Parallel(n_jobs=-1, return_as="generator")(delayed(steadiness)(name) for name in names)
+def measure(task: Callable[[str], dict], names: list[str]) -> list[dict]:
+    """Measure each of the problems, and show the rows."""
+    rows = Parallel(n_jobs=-1, return_as="generator")(delayed(task)(name) for name in names)
     rows = list(tqdm(rows, total=len(names), desc="problems"))
     show(rows)
-    for column in ("same, seeds", "same, where named", "same, k_max"):
-        print(f"{column}: {np.nanmean([row[column] for row in rows]):.1%}")
+    return rows
+
+
+if __name__ == "__main__":
+    reporting = [problem for problem in PROBLEMS.values() if problem.role == "reporting"]
+    if sys.argv[1:] == ["clouds"]:
+        rows = measure(false_alarms, [p.name for p in reporting if p.n_clusters == 1 and not p.needs])
+        by_family = pd.DataFrame(rows).groupby("family", sort=False)["false alarms"].mean()
+        print(f"false alarms: {np.mean([row['false alarms'] for row in rows]):.1%}, by family {by_family.mean():.1%}")
+    else:
+        take_images()
+        rows = measure(steadiness, [p.name for p in reporting if p.name == p.family and available(p)] + [*OTHERS])
+        for column in ("same, seeds", "same, where named", "same, k_max"):
+            print(f"{column}: {np.nanmean([row[column] for row in rows]):.1%}")

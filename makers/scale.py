@@ -45,7 +45,7 @@ ROWS = (100, 400, 1_600)
 
 @contextmanager
 def workers(n_workers: int):
-    """A cluster of processes with one thread each, in use; for one, this process alone, as joblib has it."""
+    """Start a cluster of processes with one thread each, and use it; for one, this process alone, as joblib has it."""
     with tempfile.TemporaryDirectory() as folder:
         if n_workers == 1:
             yield []
@@ -67,7 +67,10 @@ def alone(function: Callable[[], object]) -> object:
 
 
 def timed(function: Callable[[], object], n_workers: int, repeats: int) -> dict:
-    """Median seconds of a call, and the largest memory of a worker beyond what it had, in MiB, without mapped files."""
+    """Measure the median seconds of a call, and the largest memory of a worker beyond what it had.
+
+    In MiB, without mapped files.
+    """
     with workers(n_workers) as pids:
         list(scheduling.run_tasks(_warm, [(i,) for i in range(8)]))
         peak = _Peak(pids or [psutil.Process().pid])
@@ -110,7 +113,7 @@ class _Peak:
 
 
 def methods(X: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]]:
-    """The three ways to silhouettes."""
+    """List the three ways to silhouettes."""
     return {
         "exact": lambda: silhouette_samples(X, labels),
         "estimate": lambda: silhouette_estimate(X, labels, n_rows=N_ROWS),
@@ -119,7 +122,7 @@ def methods(X: np.ndarray, labels: np.ndarray) -> dict[str, Callable[[], object]
 
 
 def sizes() -> list[dict]:
-    """Seconds and memory of each way at each size, on two workers."""
+    """Measure seconds and memory of each way at each size, on two workers."""
     rows = []
     for n in sorted({*EXACT, *LINEAR}):
         scores = None
@@ -137,14 +140,14 @@ def sizes() -> list[dict]:
 
 
 def deviation(repeats: list[list[SilhouetteEstimate]], scores: np.ndarray) -> dict:
-    """The error of estimates against the exact scores, over repeats and labelings, and the error that they state."""
+    """Compare the error of estimates, over repeats and labelings, with the error that they state."""
     means = np.array([[estimate.mean for estimate in repeat] for repeat in repeats])
     stated = np.mean([[estimate.standard_error for estimate in repeat] for repeat in repeats])
     return {"error": float(np.sqrt(np.mean((means - scores) ** 2))), "stated": float(stated)}
 
 
 def scaling() -> list[dict]:
-    """Strong scaling: one size on one and two workers. Weak scaling: twice the work on two."""
+    """Measure strong scaling, one size on one and two workers, and weak scaling, twice the work on two."""
     rows = []
     for n_workers, n, kind in ((1, 40_000, "both"), (2, 40_000, "strong"), (2, 56_569, "weak")):
         exact = methods(*points_and_labels(n, D))["exact"]
@@ -153,7 +156,7 @@ def scaling() -> list[dict]:
 
 
 def errors() -> list[dict]:
-    """How far estimates of more and more rows are off."""
+    """Measure how far estimates of more and more rows are off."""
     X, labels = points_and_labels(20_000, D)
     exact = silhouette_samples(X, labels).mean(axis=1)
     rows = []
@@ -167,7 +170,7 @@ def errors() -> list[dict]:
 
 
 def count_bytes() -> None:
-    """Run in the scheduler's process: count what its sockets take in and give out."""
+    """Count what the sockets of the scheduler take in and give out; to be run in its process."""
     from tornado.iostream import IOStream
 
     IOStream.counted = 0  # type: ignore[attr-defined]
@@ -185,14 +188,14 @@ def _counting(method: Callable) -> Callable:
 
 
 def counted_bytes() -> int:
-    """Run in the scheduler's process: what was counted so far."""
+    """Return what was counted so far; to be run in the scheduler's process."""
     from tornado.iostream import IOStream
 
     return IOStream.counted  # type: ignore[attr-defined]
 
 
 def embedding() -> dict:
-    """The solar cells embedded by one process and by two: seconds, what results differ by, the scheduler's bytes."""
+    """Embed the solar cells by one process and by two: seconds, what results differ by, the scheduler's bytes."""
     from distributed.deploy.subprocess import SubprocessCluster
 
     images = load_images("solar-cells")
@@ -237,7 +240,7 @@ def _clustered(features: np.ndarray) -> tuple[KMeansSweep, np.ndarray]:
 
 
 def batches() -> dict:
-    """K-means over points in a file: seconds, and the memory that it takes where the points take much more."""
+    """Run k-means over points in a file: seconds, and the memory that it takes where the points take much more."""
     n, d = 200_000, 1280
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory(dir=ROOT / "_build") as folder:
@@ -255,7 +258,7 @@ POWERS = {"exact": 2, "estimate": 1, "closed form": 1}
 
 
 def fit_model(rows: list[dict]) -> list[dict]:
-    """Constants of seconds x workers = fixed + slope x n^power, and the error on the sizes that were held out."""
+    """Fit seconds x workers = fixed + slope x n^power, and measure the error on the sizes that were held out."""
     fits = []
     for way, power in POWERS.items():
         n, cost = np.array([(row["n"], row["seconds"] * row["workers"]) for row in rows if row["way"] == way]).T
@@ -272,7 +275,7 @@ def fit_model(rows: list[dict]) -> list[dict]:
 
 
 def cost(n: int, fits: list[dict], embedded: dict) -> list[dict]:
-    """Processor hours, memory of the notebook's process and traffic of each step for n images, from the constants."""
+    """Estimate processor hours, memory of the notebook's process and traffic of each step for n images."""
     hours = {fit["way"]: (fit["fixed"] + fit["slope"] * float(n) ** fit["power"]) / 3600 for fit in fits}
     an_image = {name: embedded[name] / embedded["images"] for name in ("seconds, one process", "scheduler's bytes")}
     n_blocks = len(_blocks(n, N_CLUSTERS))

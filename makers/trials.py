@@ -51,7 +51,7 @@ def take_images() -> None:
 
 
 def available(problem: Problem) -> bool:
-    """Whether what a problem is made from is here; features of photographs are computed then, once."""
+    """Tell whether what a problem is made from is here, and compute the features of photographs, once."""
     try:
         problem.sample(0)
     except ParameterError as error:
@@ -61,12 +61,12 @@ def available(problem: Problem) -> bool:
 
 
 def answer(name: str, random_state: int) -> pd.DataFrame:
-    """The answers of all criteria to one problem with one seed."""
+    """Ask all criteria about one problem with one seed."""
     return answer_problem(PROBLEMS[name], random_state, cache_dir=CACHE)
 
 
 def ask_all(problems: list[Problem], random_states: Sequence[int]) -> pd.DataFrame:
-    """The answers to all problems, those of photographs for one seed; processes in parallel, one thread each."""
+    """Ask about all problems, those of photographs with one seed, in parallel processes of one thread each."""
     # By name, since a recipe may hold functions that cannot be sent to a process; what is reported first.
     order = sorted(problems, key=lambda problem: ("reporting", "apart", "choosing").index(problem.role))
     tasks = [(problem.name, seed) for seed in random_states for problem in order if not (seed and problem.needs)]
@@ -77,7 +77,7 @@ def ask_all(problems: list[Problem], random_states: Sequence[int]) -> pd.DataFra
 
 
 def describe(problem: Problem) -> dict:
-    """What the results file says of a problem."""
+    """Describe a problem for the file of results."""
     X, _ = problem.sample(0)
     return {
         "problem": problem.name,
