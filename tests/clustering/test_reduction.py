@@ -139,7 +139,9 @@ def test_map_is_reproducible():
 @pytest.mark.parametrize("unit", [2.0**-100, 2.0**83], ids=["1e-30", "1e25"])
 def test_the_map_has_no_unit(unit):
     points = X.astype(np.float32)
-    maps = [fit_umap(each, n_neighbors=10, min_dist=0.1, random_state=0) for each in (points, points * np.float32(unit))]
+    maps = [
+        fit_umap(each, n_neighbors=10, min_dist=0.1, random_state=0) for each in (points, points * np.float32(unit))
+    ]
     np.testing.assert_array_equal(*maps)
 
 

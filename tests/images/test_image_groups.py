@@ -57,6 +57,27 @@ def test_rules_that_do_not_group_are_refused_in_one_sentence(dataset, rule, mess
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
 
+def test_an_expression_that_takes_for_ever_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.images.groups._MOST_SECONDS", 1)
+    Image.new("RGB", (4, 4)).save(tmp_path / f"{'a' * 60}.png")
+    with pytest.raises(ParameterError) as error:
+        load_images(f"folder:{tmp_path}", groups="(a+)+$")
+    assert str(error.value) == (
+        "groups = '(a+)+$' is not found in the 1 names within 1 seconds, as it happens where what is repeated holds a "
+        "repeat, such as (a+)+: write a simpler expression."
+    )
+
+
+def test_names_of_any_characters_are_grouped(tmp_path):
+    """Also those that are no texts, whose bytes stand in them as they do in Python."""
+    names = ["\udce9 1.png", "\udce9 2.png", "名\n 3.png", "'\"<b> 4.png", "\u2028{} 5.png"]
+    for name in names:
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    images = load_images(f"folder:{tmp_path}", groups=r"(?s)^(.+) \d")
+    first = [names.index(name) // 2 if names.index(name) < 2 else names.index(name) for name in images.names]
+    assert [a == b for a in first for b in first] == [a == b for a in images.groups for b in images.groups]
+
+
 @pytest.mark.parametrize("rule", [r"film\d", r"(film\d)_", r"(?i)FILM\d", r"film1_[12]|film1_5"])
 def test_the_expression_that_a_refusal_gives_takes_the_others_by_themselves(dataset, rule):
     with pytest.raises(ParameterError) as error:
