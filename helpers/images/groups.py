@@ -87,6 +87,21 @@ def group_images(images: ImageSet, rule: str | None) -> ImageSet:
 def _keys(names: list[str], rule: str) -> list[str]:
     """Find in each name what a regular expression says of its group."""
     check_rule(rule)
+    keys = _sought(names, rule)
+    missing = [name for name, key in zip(names, keys) if not key]
+    if missing:
+        # A slip in the rule would else pass for images by themselves, and the errors would be too small again.
+        wider = _or_alone(rule)
+        helps = len(missing) < len(names) and all(_sought(missing, wider))  # not where it matches an empty text
+        way = f"; the expression {wider} takes these by themselves" if helps else ""
+        raise ParameterError(
+            f"groups = {rule!r} does not match {len(missing):,} of {len(names):,} names, such as {missing[0]!r}{way}."
+        )
+    return keys
+
+
+def _sought(names: list[str], rule: str) -> list[str]:
+    """Seek a regular expression in each name, and give its first group or the whole match, or an empty text."""
     command = [sys.executable, "-I", "-W", "ignore", "-c", _SEARCH]
     try:
         found = subprocess.run(
@@ -97,15 +112,7 @@ def _keys(names: list[str], rule: str) -> list[str]:
             f"groups = {rule!r} is not found in the {len(names):,} names within {_MOST_SECONDS} seconds, as it happens "
             "where what is repeated holds a repeat, such as (a+)+: write a simpler expression."
         ) from None
-    keys = json.loads(found.stdout)
-    missing = [name for name, key in zip(names, keys) if not key]
-    if missing:
-        # A slip in the rule would else pass for images by themselves, and the errors would be too small again.
-        way = f"; the expression {_or_alone(rule)} takes these by themselves" if len(missing) < len(names) else ""
-        raise ParameterError(
-            f"groups = {rule!r} does not match {len(missing):,} of {len(names):,} names, such as {missing[0]!r}{way}."
-        )
-    return keys
+    return json.loads(found.stdout)
 
 
 def _or_alone(rule: str) -> str:

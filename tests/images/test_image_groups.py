@@ -47,6 +47,7 @@ def test_rules_group_images_by_their_names(dataset, rule, groups):
     [
         ("film.", "does not match 5 of 8 names, such as 'a/b/3.png'; the expression .*?(film.)|.+ takes these"),
         ("z*$", "does not match 8 of 8 names, such as 'a/film1_1.png'."),  # an empty match
+        ("^(?:a/)?", "does not match 4 of 8 names, such as 'c/film1_5.png'."),  # an empty match that no way avoids
         ("png", "makes 1 group of 8 samples, and errors and halves need at least 4."),
     ],
 )
@@ -54,6 +55,7 @@ def test_rules_that_do_not_group_are_refused_in_one_sentence(dataset, rule, mess
     with pytest.raises(ParameterError) as error:
         load_images(dataset, groups=rule)
     assert str(error.value).startswith(f"groups = {rule!r} {message}")
+    assert ("the expression" in str(error.value)) == ("the expression" in message)
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
 
 
