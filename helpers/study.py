@@ -187,7 +187,7 @@ class Study:
         if len(features) > 1 and count_distinct(features, 2) == 1:
             raise ParameterError(
                 f"All {len(features):,} images of {params.dataset!r} that can be read look the same to the network "
-                f"{params.backbone!r}: {_NOTHING}."
+                f"{params.backbone!r}: {_NOTHING}, or another `backbone`, which tells them apart."
             )
         return embeddings
 

@@ -12,7 +12,7 @@ from sklearn.utils import check_array
 
 # Points from which a median is taken.
 _SAMPLE = 1000
-# A mean this many times farther from the median than half of the points are was drawn away by a few other points.
+# A mean this many times farther from the median than points usually are was drawn away by a few of them.
 _FAR = 1e4
 # An offset of this many times the scale would cost the products of a covariance four digits.
 _FAR_OFFSET = 100
@@ -68,15 +68,32 @@ def mean_and_scale(X: np.ndarray) -> tuple[np.ndarray, float]:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         mean = X.mean(axis=0, dtype=np.float64)
-        sample = np.asarray(X[:: -(-len(X) // _SAMPLE)], dtype=np.float64)
-        median = np.median(sample, axis=0)
-        usual = np.median(np.abs(sample - median).max(axis=1))
+        median, usual = median_and_usual(X)
         if not np.abs(mean - median).max() <= _FAR * usual:
             mean = median
         scale = float(np.maximum(X.max(axis=0) - mean, mean - X.min(axis=0)).max())
     if not np.isfinite(scale):
         raise ValueError("X spans more than the largest number: rescale it.")
     return mean, scale or 1.0
+
+
+def median_and_usual(X: np.ndarray) -> tuple[np.ndarray, float]:
+    """Calculate the median of some of the points, float64, shape (p,), and how far from it those usually are.
+
+    The distance is the largest along any feature, and the median over the points that are not at the median itself; 0
+    if all of them are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> median_and_usual(np.array([[1.0], [2.0], [3.0], [1e20]]))
+    (array([2.5]), 1.0)
+    """
+    sample = np.asarray(X[:: -(-len(X) // _SAMPLE)], dtype=np.float64)
+    median = np.median(sample, axis=0)
+    distances = np.abs(sample - median).max(axis=1)
+    apart = distances[distances > 0]
+    return median, float(np.median(apart)) if len(apart) else 0.0
 
 
 def check_squares(scale: float, size: int) -> None:

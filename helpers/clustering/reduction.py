@@ -10,13 +10,15 @@ import numpy as np
 from tqdm import tqdm
 
 from ..core.files import mapped_array
-from .centring import check_points, mean_and_scale, unit_of, unit_rows, units_of
+from .centring import check_points, in_units, mean_and_scale, median_and_usual, unit_of, unit_rows, units_of
 
 if TYPE_CHECKING:
     from sklearn.decomposition import IncrementalPCA
 
 # Of the largest number of features; float32 goes from 1e-38 to 3e38.
 _FLOAT32_RANGE = 1e-30, 1e34
+# Values this many times farther out than others usually are cost these their digits in float32, and in float64.
+_FAR_FLOAT32, _FAR_FLOAT64 = 1e4, 1e12
 _BATCH = 4096  # rows that are in memory at once, of features in a file
 
 
@@ -27,7 +29,8 @@ class PrincipalComponents:
     Attributes
     ----------
     points : ndarray of float32, shape (n, p)
-        The centred features in the first p principal components.
+        The centred features in the first p principal components; where few values are very much larger than all others,
+        their origin is at the median of the features instead of the mean.
     explained_variance_ratio : ndarray of float32, shape (min(n, d),)
         Share of the total variance that each of all components explains.
     """
@@ -117,6 +120,11 @@ def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponen
     -------
     PrincipalComponents
 
+    Raises
+    ------
+    ValueError
+        If few values are so much larger than all others that these would have no digits left.
+
     Examples
     --------
     >>> import numpy as np
@@ -129,19 +137,46 @@ def fit_pca(features: np.ndarray, n_components: int | None) -> PrincipalComponen
     from threadpoolctl import threadpool_limits
 
     # The full decomposition is exact and needs no seed. One thread, since their number shows in the last digits.
-    unit = unit_of(mean_and_scale(features)[1])  # since the variances of very large or small values leave their range
+    origin, unit = _origin_and_unit(features)
     with threadpool_limits(limits=1):
-        pca = _pca_in_batches(features, unit) if _in_file(features) else PCA(svd_solver="full").fit(features / unit)
+        if _in_file(features):
+            pca = _pca_in_batches(features, origin, unit)
+        else:
+            pca = PCA(svd_solver="full").fit((features - origin) / unit)
         if n_components is None:
             points = features
         else:
-            batches = gen_batches(len(features), _BATCH)
-            points = np.concatenate([pca.transform(features[rows] / unit)[:, :n_components] for rows in batches]) * unit
+            batches = [(features[rows] - origin) / unit for rows in gen_batches(len(features), _BATCH)]
+            points = np.concatenate([pca.transform(batch)[:, :n_components] for batch in batches])
+            if origin.any():  # the mean of the components is far from most points, so that float32 would lose theirs
+                points -= pca.transform(np.zeros((1, len(origin))))[:, :n_components]
+            points = points * unit
     ratio = pca.explained_variance_ratio_.astype(np.float32)
     return PrincipalComponents(np.ascontiguousarray(points, dtype=np.float32), ratio)
 
 
-def _pca_in_batches(features: np.ndarray, unit: float) -> IncrementalPCA:
+def _origin_and_unit(features: np.ndarray) -> tuple[np.ndarray, float]:
+    """Find what to subtract from features and what to divide them by, so that few far values cost others no digits.
+
+    Returns
+    -------
+    origin : ndarray, shape (d,)
+        Zeros of the features' type, or in float64 the median.
+    unit : float
+        A power of two, since the variances of very large or small values leave the range of numbers.
+    """
+    scale = mean_and_scale(features)[1]
+    median, usual = median_and_usual(features)
+    if 0 < _FAR_FLOAT64 * usual < scale:
+        raise ValueError(
+            f"The features reach {scale:.2g} from their centre and half of them {usual:.2g} or less, which leaves "
+            "principal components no digits for these: leave out the far rows, or rescale them."
+        )
+    far = 0 < _FAR_FLOAT32 * usual < scale
+    return median if far else np.zeros(features.shape[1], dtype=features.dtype), unit_of(scale)
+
+
+def _pca_in_batches(features: np.ndarray, origin: np.ndarray, unit: float) -> IncrementalPCA:
     """Fit principal components batch by batch. All components are kept, so that no batch loses variance."""
     from sklearn.decomposition import IncrementalPCA
     from sklearn.utils import gen_batches
@@ -150,7 +185,7 @@ def _pca_in_batches(features: np.ndarray, unit: float) -> IncrementalPCA:
     pca = IncrementalPCA()
     batches = list(gen_batches(n, max(_BATCH, 4 * d), min_batch_size=min(n, d)))
     for rows in tqdm(batches, desc="PCA", unit="batch", delay=2):
-        pca.partial_fit(features[rows].astype(np.float64) / unit)
+        pca.partial_fit((features[rows].astype(np.float64) - origin) / unit)
     return pca
 
 
@@ -210,6 +245,7 @@ def fit_umap(points: np.ndarray, *, n_neighbors: int, min_dist: float, random_st
     """
     import umap
 
+    points, _, _ = in_units(points)  # since it computes in float32, where squares of 1e20 or 1e-30 have no place
     # UMAP's spectral start needs some more points than dimensions, which very small collections do not have.
     init = "spectral" if len(points) > 10 else "random"
     mapper = umap.UMAP(

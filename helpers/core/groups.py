@@ -15,7 +15,9 @@ from .conventions import ParameterError
 FEWEST_GROUPS = 4
 
 
-def encode_groups(groups: np.ndarray | None, n: int, *, source: str = "groups") -> np.ndarray | None:
+def encode_groups(
+    groups: np.ndarray | None, n: int, *, source: str = "groups", fewest: int = FEWEST_GROUPS
+) -> np.ndarray | None:
     """Number the groups of samples from 0, in the order in which they appear.
 
     Parameters
@@ -26,6 +28,8 @@ def encode_groups(groups: np.ndarray | None, n: int, *, source: str = "groups") 
         The number of samples.
     source : str
         What made the groups, for the messages.
+    fewest : int
+        The least number of groups.
 
     Returns
     -------
@@ -35,7 +39,7 @@ def encode_groups(groups: np.ndarray | None, n: int, *, source: str = "groups") 
     Raises
     ------
     ParameterError
-        If there is not one group for each sample, one is missing, or there are fewer than `FEWEST_GROUPS`.
+        If there is not one group for each sample, one is missing, or there are fewer than `fewest`.
 
     Examples
     --------
@@ -44,18 +48,18 @@ def encode_groups(groups: np.ndarray | None, n: int, *, source: str = "groups") 
     """
     if groups is None:
         return None
-    groups = np.asarray(groups)
+    masked, groups = np.ma.getmaskarray(groups), np.asarray(groups)
     if groups.shape != (n,):
         shape = f"the shape {groups.shape}" if groups.ndim != 1 else f"{len(groups):,} entries"
         raise ParameterError(f"{source} has {shape}, and must have one entry for each of the {n:,} samples.")
     codes, names = pd.factorize(groups)
-    if (codes < 0).any():
-        raise ParameterError(f"{source} leaves {(codes < 0).sum():,} of {n:,} samples without a group.")
+    if (missing := masked | (codes < 0)).any():
+        raise ParameterError(f"{source} leaves {missing.sum():,} of {n:,} samples without a group.")
     if len(names) == n:
         return None
-    if len(names) < FEWEST_GROUPS:
+    if len(names) < fewest:
         raise ParameterError(
             f"{source} makes {len(names)} group{'s' * (len(names) > 1)} of {n:,} samples, and errors and halves need "
-            f"at least {FEWEST_GROUPS}."
+            f"at least {fewest}."
         )
     return codes.astype(np.int64)

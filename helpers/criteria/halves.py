@@ -17,10 +17,10 @@ import pandas as pd
 from sklearn.metrics import adjusted_rand_score, pairwise_distances_argmin
 from sklearn.metrics.cluster import contingency_matrix
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils import check_array
 
-from ..clustering.centring import mean_and_scale
+from ..clustering.centring import check_points, mean_and_scale
 from ..clustering.sweep import sweep_kmeans
+from ..core.groups import encode_groups
 from ..core.scheduling import run_tasks
 
 N_HALVINGS = 8
@@ -33,6 +33,8 @@ INSIDE = (0.3, 0.4, 0.5)
 ADJACENT = 0.25
 # Points whose neighbours in other groups are sought at once.
 ROWS_AT_ONCE = 1000
+# With one there is no other half.
+FEWEST_TO_HALVE = 2
 # Fewer links than this inside all clusters together say nothing.
 FEWEST_LINKS = 5
 # A cluster counts as at least so much, so that one of few links cannot outweigh all others.
@@ -175,16 +177,17 @@ def cluster_halves(
     Raises
     ------
     ValueError
-        If X is refused by `sweep_kmeans`, a k is less than 1, there is no halving, or there are fewer than two groups.
+        If X is refused by `sweep_kmeans`, a k is less than 1, there is no halving, or groups are refused by
+        `helpers.core.groups.encode_groups`, of which there must be two.
     """
-    X = check_array(X, dtype=[np.float64, np.float32], input_name="X", ensure_min_samples=2)
+    X = check_points(X, dtype=[np.float64, np.float32], ensure_min_samples=2)
     ks = list(k_values)
     if not ks or min(ks) < 1 or n_halvings < 1:
         raise ValueError(
             f"k_values = {ks} with n_halvings = {n_halvings} are not possible: at least one of each, and k from 1."
         )
     rng = np.random.default_rng(random_state)
-    codes = None if groups is None else _codes(groups, len(X))
+    codes = encode_groups(groups, len(X), fewest=FEWEST_TO_HALVE)
     rows = [half for _ in range(n_halvings) for half in _halve(len(X), codes, rng)]
     tasks = [(half, ks, n_init, random_state) for half in rows]
     runs = run_tasks(_centers, tasks, shared=(X,), n_jobs=n_jobs, desc="halves", unit="half")
@@ -199,19 +202,7 @@ def _with_halves(
         halves = cluster_halves(X, k_values, **options)
     elif list(halves.k_values) != list(k_values):
         raise ValueError(f"halves of k_values = {halves.k_values.tolist()} do not fit k_values = {list(k_values)}.")
-    return check_array(X, dtype=[np.float64, np.float32], input_name="X"), halves
-
-
-def _codes(groups: np.ndarray, n: int) -> np.ndarray:
-    """Number the groups of n samples, of which there must be at least two."""
-    groups = np.asarray(groups)
-    names, codes = np.unique(groups, return_inverse=True)
-    if len(groups) != n or len(names) < 2:
-        raise ValueError(
-            f"groups with {len(groups)} entries, of which {len(names)} differ, cannot be halved: each of the {n} rows "
-            f"of X needs one, and at least 2 must differ."
-        )
-    return codes
+    return check_points(X, dtype=[np.float64, np.float32]), halves
 
 
 def _halve(n: int, codes: np.ndarray | None, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -458,6 +449,7 @@ def border_profile(X: np.ndarray, halves: Halves, k: int, *, n_neighbors: int = 
         One of its k_values.
     n_neighbors : int
     """
+    X = check_points(X, dtype=[np.float64, np.float32])
     mean = mean_and_scale(X)[0]
     points = X[halves.rows[0]] - mean
     centers = halves.centers_for(1)[halves.k_values.tolist().index(k)] - mean

@@ -94,18 +94,25 @@ def load_images(
         raise ParameterError(f"pictures = {pictures!r} is for {places}, not {dataset!r}.")
     images = kind.load(argument=dataset.partition(":")[2], pictures=pictures, random_state=random_state)
     images = replace(images, dataset=dataset, credit=kind.credit, takes_pictures=bool(kind.pictures))
-    _check_same(images, [dataset, pictures, random_state])
+    images = _as_first_found(images, [dataset, pictures, random_state])
     if n_images is not None:
         images = replace(_sample(images, n_images, random_state), left_out=images.left_out)
     return group_images(images, groups)
 
 
-def _check_same(images: ImageSet, opened: list[Any]) -> None:
-    """Refuse a collection that is not what this run found when it first opened it."""
-    now = {**dict(zip(images.names, images.contents)), **dict.fromkeys(images.left_out, "left out")}
-    first = first_found(["images", *opened], {"fingerprint": images.fingerprint, "contents": now})
+def _as_first_found(images: ImageSet, opened: list[Any]) -> ImageSet:
+    """Refuse a collection whose images are not those that this run found when it first opened it.
+
+    Files that are no images come and go, such as those of a sync client. They change no result, and all chapters list
+    those that the run found first.
+    """
+    now = dict(zip(images.names, images.contents))
+    first = first_found(
+        ["images", *opened], {"fingerprint": images.fingerprint, "contents": now, "left_out": images.left_out}
+    )
+    images = replace(images, left_out=first["left_out"])
     if first["fingerprint"] == images.fingerprint:
-        return
+        return images
     before = first["contents"]
     for name in sorted(before.keys() | now.keys()):
         if before.get(name) != now.get(name):

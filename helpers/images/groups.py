@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +16,15 @@ from .collection import ImageSet
 
 # Rules that are no regular expressions.
 ALONE, FOLDER = "none", "folder"
+# An expression such as (a+)+$ may take longer than anybody waits. It is sought in a process of its own, which can be
+# ended at any time.
+_MOST_SECONDS = 60
+_SEARCH = """
+import json, re, sys
+rule, names = json.load(sys.stdin)
+found = [re.search(rule, name) for name in names]
+json.dump([(match.groups() and match[1]) or match[0] if match else "" for match in found], sys.stdout)
+"""
 
 
 def check_rule(rule: str | None) -> None:
@@ -54,7 +66,7 @@ def group_images(images: ImageSet, rule: str | None) -> ImageSet:
     Raises
     ------
     ParameterError
-        If the rule is refused by `check_rule`, does not match a name, or makes too few groups.
+        If the rule is refused by `check_rule`, does not match a name, takes too long, or makes too few groups.
 
     Examples
     --------
@@ -75,16 +87,32 @@ def group_images(images: ImageSet, rule: str | None) -> ImageSet:
 def _keys(names: list[str], rule: str) -> list[str]:
     """Find in each name what a regular expression says of its group."""
     check_rule(rule)
-    found = [re.search(rule, name) for name in names]
-    keys = [(match.groups() and match[1]) or match[0] if match else "" for match in found]
+    keys = _sought(names, rule)
     missing = [name for name, key in zip(names, keys) if not key]
     if missing:
         # A slip in the rule would else pass for images by themselves, and the errors would be too small again.
-        way = f"; the expression {_or_alone(rule)} takes these by themselves" if len(missing) < len(names) else ""
+        wider = _or_alone(rule)
+        helps = len(missing) < len(names) and all(_sought(missing, wider))  # not where it matches an empty text
+        way = f"; the expression {wider} takes these by themselves" if helps else ""
         raise ParameterError(
             f"groups = {rule!r} does not match {len(missing):,} of {len(names):,} names, such as {missing[0]!r}{way}."
         )
     return keys
+
+
+def _sought(names: list[str], rule: str) -> list[str]:
+    """Seek a regular expression in each name, and give its first group or the whole match, or an empty text."""
+    command = [sys.executable, "-I", "-W", "ignore", "-c", _SEARCH]
+    try:
+        found = subprocess.run(
+            command, input=json.dumps([rule, names]).encode(), capture_output=True, timeout=_MOST_SECONDS, check=True
+        )
+    except subprocess.TimeoutExpired:
+        raise ParameterError(
+            f"groups = {rule!r} is not found in the {len(names):,} names within {_MOST_SECONDS} seconds, as it happens "
+            "where what is repeated holds a repeat, such as (a+)+: write a simpler expression."
+        ) from None
+    return json.loads(found.stdout)
 
 
 def _or_alone(rule: str) -> str:

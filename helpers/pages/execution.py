@@ -26,8 +26,9 @@ from ..parameters import Parameters
 from ..study import Study
 from .sources import NotebookError, clean_source, read_notebook, used_parameters
 
-# That something changed under a run is no fault of the notebook that noticed it.
-_CHANGED = (ChangedImageError.__name__, ChangedWeightsError.__name__)
+# That something changed under a run, or that the images do not allow the parameters, which may show only when they are
+# embedded, is no fault of the notebook that noticed it.
+_NO_FAULT_OF_THE_NOTEBOOK = (ChangedImageError.__name__, ChangedWeightsError.__name__, ParameterError.__name__)
 
 
 @dataclass(frozen=True)
@@ -62,8 +63,8 @@ def run_notebook(path: Path, output: Path, parameters: Parameters, *, label: str
     ParameterError
         If the data set cannot be opened or is too small for the parameters; nothing was executed then.
     NotebookError
-        If the source breaks a rule, a cell fails, an image changes meanwhile, or `output` is a file that is no result
-        of an earlier run.
+        If the source breaks a rule, a cell fails or refuses the parameters, an image changes meanwhile, or `output` is
+        a file that is no result of an earlier run.
     """
     names = used_parameters(path)
     _check_free(output)
@@ -212,7 +213,7 @@ def _execute(path: Path, output: Path, values: dict[str, Any], label: str) -> Pa
             progress_bar={"desc": label, "bar_format": "{desc}: cell {n_fmt} of {total_fmt} |{bar:20}| {elapsed}"},
         )
     except papermill.PapermillExecutionError as error:
-        if error.ename in _CHANGED:
+        if error.ename in _NO_FAULT_OF_THE_NOTEBOOK:
             raise NotebookError(error.evalue) from None
         line = next((line for line in error.source.splitlines() if line.strip()), "")
         # Counted as in the source, which has no cell of injected parameters.

@@ -69,6 +69,36 @@ def test_all_components_keep_all_distances():
     np.testing.assert_allclose(pdist(fit_pca(X, 8).points), pdist(X), rtol=1e-4)
 
 
+@pytest.mark.parametrize("far", [1e6, 1e8, 1e12])
+@pytest.mark.parametrize("features", ["in memory", "in a file"])
+def test_one_far_value_costs_other_components_no_digits(far, features, tmp_path):
+    rows = X.astype(np.float32)
+    rows[7, 3] = far
+    if features == "in a file":
+        np.save(tmp_path / "X.npy", rows)
+        rows = np.load(tmp_path / "X.npy", mmap_mode="r")
+    others = np.arange(len(X)) != 7
+    points = fit_pca(rows, 8).points[others].astype(np.float64)
+    np.testing.assert_allclose(pdist(points), pdist(rows[others].astype(np.float64)), rtol=2e-5)
+
+
+def test_a_value_so_far_that_others_would_have_no_digits_is_refused():
+    rows = X.astype(np.float32)
+    rows[7, 3] = 1e15
+    message = (
+        r"^The features reach 1e\+15 from their centre and half of them 9.2 or less, which leaves principal components "
+        "no digits for these: leave out the far rows, or rescale them.$"
+    )
+    with pytest.raises(ValueError, match=message):
+        fit_pca(rows, 3)
+
+
+def test_copies_beside_few_others_are_not_far_from_them():
+    """Half of the points and more are one, so that their usual distance from the median is that of the others."""
+    rows = np.vstack([np.ones((70, 8)), X]).astype(np.float32)
+    np.testing.assert_allclose(pdist(fit_pca(rows, 8).points), pdist(rows), rtol=1e-4, atol=1e-4)
+
+
 def test_without_pca_the_points_are_the_features():
     np.testing.assert_array_equal(fit_pca(X, None).points, X.astype(np.float32))
 
@@ -104,6 +134,15 @@ def test_map_of_few_and_many_points(n):
 def test_map_is_reproducible():
     first, second = (fit_umap(X, n_neighbors=10, min_dist=0.1, random_state=3) for _ in range(2))
     np.testing.assert_array_equal(first, second)
+
+
+@pytest.mark.parametrize("unit", [2.0**-100, 2.0**83], ids=["1e-30", "1e25"])
+def test_the_map_has_no_unit(unit):
+    points = X.astype(np.float32)
+    maps = [
+        fit_umap(each, n_neighbors=10, min_dist=0.1, random_state=0) for each in (points, points * np.float32(unit))
+    ]
+    np.testing.assert_array_equal(*maps)
 
 
 def test_points_are_the_centred_features_turned():

@@ -33,6 +33,7 @@ def test_groups_are_numbered_as_they_appear_and_are_none_where_each_sample_is_by
         (np.zeros((5, 2)), "groups has the shape (5, 2), and must have one entry for each of the 5 samples."),
         ([1, 1, 2, 3, np.nan], "groups leaves 1 of 5 samples without a group."),
         (np.array(["a", None, "b", "c", None], dtype=object), "groups leaves 2 of 5 samples without a group."),
+        (np.ma.masked_equal([1, 1, 9, 3, 4], 9), "groups leaves 1 of 5 samples without a group."),
         (np.zeros(5), "groups makes 1 group of 5 samples, and errors and halves need at least 4."),
         ([1, 1, 2, 3, 3], "groups makes 3 groups of 5 samples, and errors and halves need at least 4."),
     ],
@@ -41,3 +42,9 @@ def test_what_is_no_grouping_is_refused_in_one_sentence(groups, message):
     with pytest.raises(ParameterError) as error:
         encode_groups(groups, 5)
     assert str(error.value) == message
+
+
+def test_fewer_groups_are_enough_where_the_caller_says_so():
+    assert encode_groups([2, 1, 2], 3, fewest=2).tolist() == [0, 1, 0]
+    with pytest.raises(ParameterError, match="makes 1 group of 3 samples, and errors and halves need at least 2.$"):
+        encode_groups([2, 2, 2], 3, fewest=2)

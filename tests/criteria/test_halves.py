@@ -95,8 +95,8 @@ def test_a_k_that_a_half_has_too_few_points_for_is_missing():
         (THREE, [], {}, r"k_values = \[\] with n_halvings = 8 are not possible: at least one of each"),
         (THREE, [0, 2], {}, "and k from 1"),
         (THREE, [2], {"n_halvings": 0}, "with n_halvings = 0 are not possible"),
-        (THREE, [2], {"groups": [1, 2]}, "groups with 2 entries, of which 2 differ, cannot be halved: each of the 150"),
-        (THREE, [2], {"groups": np.zeros(150)}, "of which 1 differ, cannot be halved: .* at least 2 must differ"),
+        (THREE, [2], {"groups": [1, 2]}, "groups has 2 entries, and must have one entry for each of the 150 samples"),
+        (THREE, [2], {"groups": np.zeros(150)}, "groups makes 1 group of 150 samples, and .* need at least 2"),
         (THREE, [2.5], {}, "must be whole numbers"),
         (np.where(THREE > 12, np.nan, THREE), [2], {}, "X contains NaN"),
         (THREE[:1], [1], {}, "a minimum of 2 is required"),
@@ -105,6 +105,24 @@ def test_a_k_that_a_half_has_too_few_points_for_is_missing():
 def test_what_cannot_be_halved_is_refused(X, k_values, options, words):
     with pytest.raises(ValueError, match=words):
         cluster_halves(X, k_values, **options)
+
+
+@pytest.mark.parametrize("function", [cluster_halves, link_valleys, stability, border_profile])
+def test_masked_values_are_refused(function):
+    """With halves that are there already, too."""
+    halves, masked = cluster_halves(THREE, [2], n_halvings=1), np.ma.masked_greater(THREE, 12)
+    n = np.ma.count_masked(masked)
+    with pytest.raises(ValueError, match=f"^X has {n} masked values: fill them, or leave out their rows.$"):
+        if function is border_profile:
+            border_profile(masked, halves, 2)
+        else:
+            function(masked, [2], **({} if function is cluster_halves else {"halves": halves}))
+
+
+def test_groups_of_one_sample_each_are_no_groups():
+    alone = cluster_halves(THREE, [2], groups=np.arange(150)[::-1], n_halvings=2)
+    assert alone.groups is None
+    assert_equal(alone, cluster_halves(THREE, [2], n_halvings=2))
 
 
 # --- valleys, by their definition -------------------------------------------------------------------------------------

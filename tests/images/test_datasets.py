@@ -587,15 +587,16 @@ def test_readers_of_downloaded_pictures_are_followed_too():
         (lambda folder: (folder / "b" / "2.png").unlink(), "The file b/2.png has gone"),
         (lambda folder: picture(folder / "b" / "2.png", "lime"), "The file b/2.png has changed"),
         (lambda folder: (folder / "b" / "2.png").rename(folder / "a" / "2.png"), "The file a/2.png has been added"),
-        (lambda folder: (folder / "notes.txt").write_text(""), "The file notes.txt has been added"),
+        (lambda folder: (folder / "b" / "4.part").rename(folder / "b" / "4.jpg"), "The file b/4.jpg has been added"),
     ],
-    ids=["added", "gone", "changed", "moved", "left out"],
+    ids=["added", "gone", "changed", "moved", "arrived"],
 )
 @pytest.mark.parametrize("n_images", [None, 2])
 def test_a_folder_that_changes_during_a_run_is_refused(tmp_path, change, says, n_images):
     """A sample of a changed folder is another one, so it is the folder that is compared."""
     for name, color in (("a/1.png", "red"), ("b/2.png", "blue"), ("b/3.png", "gray")):
         picture(tmp_path / name, color)
+    (tmp_path / "b" / "4.part").touch()
     dataset = f"folder:{tmp_path}"
     with one_run():
         first = load_images(dataset, n_images=n_images)
@@ -605,6 +606,23 @@ def test_a_folder_that_changes_during_a_run_is_refused(tmp_path, change, says, n
             load_images(dataset, n_images=n_images)
         assert str(error.value) == f"{says} since this run began; run again once its folder no longer changes."
     load_images(dataset, n_images=n_images)
+
+
+@pytest.mark.parametrize("n_images", [None, 2])
+def test_files_that_are_no_images_come_and_go_during_a_run(tmp_path, n_images):
+    """What the run found first stays listed, so that no chapter differs from what its key says."""
+    for name in ("a/1.png", "b/2.png", "b/3.png"):
+        picture(tmp_path / name)
+    (tmp_path / "notes.txt").touch()
+    dataset = f"folder:{tmp_path}"
+    with one_run():
+        first = load_images(dataset, n_images=n_images)
+        for name in (".DS_Store", "Thumbs.db", "b/desktop.ini", "b/9.jpg.part"):
+            (tmp_path / name).touch()
+        (tmp_path / "notes.txt").unlink()
+        again = load_images(dataset, n_images=n_images)
+    assert again.left_out == first.left_out == ["notes.txt"] and again.fingerprint == first.fingerprint
+    assert load_images(dataset).left_out == ["Thumbs.db", "b/9.jpg.part", "b/desktop.ini"]
 
 
 def test_a_run_keeps_data_sets_apart(tmp_path):

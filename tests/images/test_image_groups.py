@@ -47,6 +47,7 @@ def test_rules_group_images_by_their_names(dataset, rule, groups):
     [
         ("film.", "does not match 5 of 8 names, such as 'a/b/3.png'; the expression .*?(film.)|.+ takes these"),
         ("z*$", "does not match 8 of 8 names, such as 'a/film1_1.png'."),  # an empty match
+        ("^(?:a/)?", "does not match 4 of 8 names, such as 'c/film1_5.png'."),  # an empty match that no way avoids
         ("png", "makes 1 group of 8 samples, and errors and halves need at least 4."),
     ],
 )
@@ -54,7 +55,29 @@ def test_rules_that_do_not_group_are_refused_in_one_sentence(dataset, rule, mess
     with pytest.raises(ParameterError) as error:
         load_images(dataset, groups=rule)
     assert str(error.value).startswith(f"groups = {rule!r} {message}")
+    assert ("the expression" in str(error.value)) == ("the expression" in message)
     assert str(error.value).endswith(".") and "\n" not in str(error.value)
+
+
+def test_an_expression_that_takes_for_ever_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("helpers.images.groups._MOST_SECONDS", 1)
+    Image.new("RGB", (4, 4)).save(tmp_path / f"{'a' * 60}.png")
+    with pytest.raises(ParameterError) as error:
+        load_images(f"folder:{tmp_path}", groups="(a+)+$")
+    assert str(error.value) == (
+        "groups = '(a+)+$' is not found in the 1 names within 1 seconds, as it happens where what is repeated holds a "
+        "repeat, such as (a+)+: write a simpler expression."
+    )
+
+
+def test_names_of_any_characters_are_grouped(tmp_path):
+    """Also those that are no texts, whose bytes stand in them as they do in Python."""
+    names = ["\udce9 1.png", "\udce9 2.png", "名\n 3.png", "'\"<b> 4.png", "\u2028{} 5.png"]
+    for name in names:
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    images = load_images(f"folder:{tmp_path}", groups=r"(?s)^(.+) \d")
+    first = [names.index(name) // 2 if names.index(name) < 2 else names.index(name) for name in images.names]
+    assert [a == b for a in first for b in first] == [a == b for a in images.groups for b in images.groups]
 
 
 @pytest.mark.parametrize("rule", [r"film\d", r"(film\d)_", r"(?i)FILM\d", r"film1_[12]|film1_5"])

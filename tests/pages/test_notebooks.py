@@ -27,6 +27,7 @@ from papermill import inspect_notebook
 from PIL import Image
 from sklearn.neighbors import NearestNeighbors
 
+from helpers.__main__ import main
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.pages.book import build_book
 from helpers.pages.execution import open_images, run_notebook
@@ -534,6 +535,30 @@ def test_empty_folder_and_folder_of_texts_are_refused(tmp_path):
 def test_a_parameter_that_the_notebook_does_not_use_is_refused():
     message = refused("run", ROOT / "notebooks" / "embeddings.ipynb", "-p", "k_max", "5")
     assert "k_max is a parameter of none of the notebooks named; theirs are dataset" in message
+
+
+def test_two_notebooks_of_one_name_are_refused(tmp_path, capsys):
+    """Their results would be one file, and the second would replace the first."""
+    shutil.copy(ELBOW, tmp_path)
+    assert main(["run", str(ELBOW), str(tmp_path / ELBOW.name), "-o", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        "error: Two of the notebooks are called elbow.ipynb, and their results would be one file.\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_that_the_network_cannot_tell_apart_are_refused_in_the_sentence_of_the_study(tmp_path):
+    """That shows only when they are embedded, in the first chapter, which is not to blame."""
+    for kind in ("png", "bmp", "tif"):
+        Image.new("RGB", (8, 8), "red").save(tmp_path / f"1.{kind}")
+    parameters = {"dataset": f"folder:{tmp_path}", "backbone": "pixels", "cache_dir": tmp_path / "cache"}
+    options = [part for name, value in parameters.items() for part in ("-p", name, value)]
+    message = refused("run", ROOT / "notebooks" / "embeddings.ipynb", *options, "-o", tmp_path / "out")
+    assert message.splitlines()[-1] == (
+        f"error: All 3 images of 'folder:{tmp_path}' that can be read look the same to the network 'pixels': there is "
+        "nothing to cluster, and at least two different images are needed, or another `backbone`, which tells them "
+        "apart."
+    )
 
 
 def test_missing_parameter_file_is_refused():
