@@ -40,8 +40,7 @@ def readable(table: pd.DataFrame | pd.Series, formats: str | dict[str, str] = ".
     >>> from helpers.pages.readings import readable
     >>> table = pd.DataFrame({"score": [0.1234, -0.00001], "share_negative": [0.5, None]}, index=[2, 3])
     >>> print(readable(table.rename_axis("n_clusters"), {"share_negative": ".0%"}).to_string())
-       score share negative
-    k
+    k  score share negative
     2  0.123            50%
     3  0.000              –
     """
@@ -52,7 +51,11 @@ def readable(table: pd.DataFrame | pd.Series, formats: str | dict[str, str] = ".
         {name: [_number(value, chosen.get(name, usual)) for value in table[name]] for name in table}, index=table.index
     )
     written.columns = table.columns.map(lambda name: str(name).replace("_", " "))
-    return written.rename_axis(index={"n_clusters": "k"})
+    written = written.rename_axis(index={"n_clusters": "k"})
+    if written.index.nlevels > 1:
+        return written
+    # As the name of the columns it is in their row, and takes none of its own.
+    return written.rename_axis(index=None, columns=written.index.name)
 
 
 def _number(value: Any, spec: str) -> str:
