@@ -45,6 +45,10 @@ _KEY_FILE = "book-key.txt"
 _STAGED = {"_config.yml", "CITATION.cff", "book", "notebooks"}
 # Notebooks executed at once: half of the time of one is spent on one core.
 _AT_ONCE = 2
+_PROMPTS_OF_CHANGES = {
+    "code_prompt_show": "The parameters that this book changes",
+    "code_prompt_hide": "Hide the parameters that this book changes",
+}
 _PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photographs; other figures are charts
 
 
@@ -241,7 +245,7 @@ def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: P
     """Put the files of the stage together, by the paths of their sources in the repository."""
     prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
     files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
-    files |= {f"notebooks/{name}": _with_captions(text).encode() for name, text in executed.items()}
+    files |= {f"notebooks/{name}": _for_its_page(text).encode() for name, text in executed.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml")
     files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
     files |= _slides(executed)
@@ -250,8 +254,8 @@ def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: P
     return files
 
 
-def _with_captions(text: str) -> str:
-    """Make the text alternatives of an executed notebook's figures their captions, too.
+def _for_its_page(text: str) -> str:
+    """Give the figures of an executed notebook captions and classes, and fold the cell of parameters that were set.
 
     Charts and photographs get different classes, because the dark theme inverts the lightness of charts only.
     """
@@ -262,6 +266,9 @@ def _with_captions(text: str) -> str:
             page.setdefault("figure", {"caption": page["image"]["alt"]})
             kind = "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
             page["image"].setdefault("classes", kind)
+        if "injected-parameters" in (tags := cell["metadata"].get("tags", [])):
+            tags.append("hide-input")
+            cell["metadata"]["mystnb"] = _PROMPTS_OF_CHANGES
     return json.dumps(notebook, indent=1)
 
 
