@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_parameter_options(params)
     params.set_defaults(command=_params)
 
-    written = commands.add_parser("sync", help="write what notebooks, README and API page repeat of the helpers")
+    written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
     written.set_defaults(command=_sync)
     return parser
 
@@ -148,7 +148,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     for path in changed:
         print(f"{path.relative_to(ROOT)}: written")
     if not changed:
-        print("Nothing to write: notebooks, README and API page agree with the helpers.")
+        print("Nothing to write: notebooks, README and API pages agree with the helpers.")
     return 0
 
 

@@ -78,7 +78,7 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
 
 
 def fact_table(facts: dict[str, str]) -> str:
-    """Write facts as a table of HTML with a row for each, in which every text is shown as it is.
+    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; versions are folded.
 
     Paths and parameters may hold anything that Markdown, its extensions, mathematics or HTML would read. The table is
     one line, so that it can stand in a page of Markdown, too.
@@ -87,9 +87,15 @@ def fact_table(facts: dict[str, str]) -> str:
     ----------
     facts : dict of str to str
     """
-    rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{_as_text(text)}</td></tr>' for name, text in facts.items()]
+    cells = {name: _folded_list(text) if name == "versions" else _as_text(text) for name, text in facts.items()}
+    rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{cell}</td></tr>' for name, cell in cells.items()]
     # The classes are those by which MathJax leaves a text alone.
     return f'<table class="facts tex2jax_ignore mathjax_ignore"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _folded_list(text: str) -> str:
+    """Write a list with commas, of which only the length is seen until it is opened."""
+    return f"<details><summary>{len(text.split(', '))} libraries</summary>{_as_text(text)}</details>"
 
 
 def _as_text(text: str) -> str:

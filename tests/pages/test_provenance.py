@@ -45,7 +45,7 @@ def texts_of(page):
 
 def assert_nothing_is_read(page):
     tags = {tag.name for tag in page.find_all(True)}
-    assert tags <= {"main", "body", "p", "table", "tbody", "tr", "th", "td"}
+    assert tags <= {"main", "body", "p", "table", "tbody", "tr", "th", "td", "details", "summary"}
 
 
 @pytest.mark.parametrize("dataset", HOSTILE)
@@ -73,3 +73,10 @@ def test_provenance_shows_parameters_and_data_as_text(dataset):
 
 def test_a_table_of_facts_is_one_line():
     assert fact_table({"a\nb": "c\n\nd\u2028e\udcff"}).isascii() and "\n" not in fact_table({"a\nb": "c\n\nd"})
+
+
+def test_versions_are_folded_behind_their_number():
+    page = BeautifulSoup(fact_table({"data": "a, b", "versions": "numpy 2.0, <b> 1, scipy 1.1"}), "html.parser")
+    (fold,) = page.find_all("details")
+    assert fold.summary.get_text() == "3 libraries" and fold.parent.name == "td"
+    assert fold.get_text() == "3 librariesnumpy 2.0, <b> 1, scipy 1.1"
