@@ -17,6 +17,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -264,12 +265,15 @@ def _for_its_page(text: str) -> str:
         page = cell["metadata"].get("mystnb", {})
         if "image" in page:
             page.setdefault("figure", {"caption": page["image"]["alt"]})
-            kind = "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
-            page["image"].setdefault("classes", kind)
+            page["image"].setdefault("classes", _kind_of_figure(cell))
         if "injected-parameters" in (tags := cell["metadata"].get("tags", [])):
             tags.append("hide-input")
             cell["metadata"]["mystnb"] = _PROMPTS_OF_CHANGES
     return json.dumps(notebook, indent=1)
+
+
+def _kind_of_figure(cell: dict[str, Any]) -> str:
+    return "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
 
 
 def _config(path: Path) -> bytes:
@@ -294,28 +298,34 @@ def _this_book(parameters: Parameters) -> str:
 
 def _slides(executed: dict[str, str]) -> dict[str, bytes]:
     """Collect the outputs of cells tagged ``slide``, as Markdown with a section for each notebook, and its pictures."""
-    import nbformat
-
     files, lines = {}, []
     for name, text in executed.items():
-        cells = nbformat.reads(text, as_version=4).cells
-        outputs = [
-            (cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""), output.data)
-            for cell in cells
-            if "slide" in cell.metadata.get("tags", [])
-            for output in cell.outputs
-            if "data" in output
-        ]
+        cells = json.loads(_for_its_page(text))["cells"]
+        tagged = [cell for cell in cells if "slide" in cell["metadata"].get("tags", [])]
+        outputs = [(cell, output["data"]) for cell in tagged for output in cell["outputs"] if "data" in output]
         if outputs:
-            lines += [f"## {cells[0].source.splitlines()[0].lstrip('# ')}", ""]
-        for number, (alt, data) in enumerate(outputs, start=1):
-            picture = f"{Path(name).stem}-{number}.png"
+            lines += [f"## {_joined(cells[0]['source']).splitlines()[0].lstrip('# ')}", ""]
+        for number, (cell, data) in enumerate(outputs, start=1):
             if "image/png" in data:
-                files[f"book/_generated/{picture}"] = base64.b64decode(data["image/png"])
-                lines += [f"```{{image}} _generated/{picture}", ":class: chart", f":alt: {alt}", "```", ""]
+                picture = f"_generated/{Path(name).stem}-{number}.png"
+                files[f"book/{picture}"] = base64.b64decode(_joined(data["image/png"]))
+                lines += _slide(picture, cell["metadata"].get("mystnb", {}), _kind_of_figure(cell))
             else:
-                lines += [data.get("text/markdown", data.get("text/plain", "")), ""]
+                lines += [_joined(data.get("text/markdown", data.get("text/plain", ""))), ""]
     return {**files, "book/_generated/slides.md": "\n".join(lines).encode()}
+
+
+def _joined(text: str | list[str]) -> str:
+    """Join a text that a notebook's file may hold in lines."""
+    return "".join(text)
+
+
+def _slide(picture: str, page: dict[str, Any], kind: str) -> list[str]:
+    """Write a picture and its caption in Markdown; a figure would be numbered, and on a slide it has no chapter."""
+    alt = page.get("image", {}).get("alt", "")
+    caption = page.get("figure", {}).get("caption", "")
+    lines = [f"```{{image}} {picture}", f":class: {kind}", f":alt: {alt}", "```", ""]
+    return [*lines, ":::{container} slide-caption", caption, ":::", ""] if caption else lines
 
 
 def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:

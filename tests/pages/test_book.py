@@ -27,7 +27,7 @@ from helpers.criteria.table import equal_k
 from helpers.images.backbones import _kind_of
 from helpers.images.collection import ChangedImageError
 from helpers.images.datasets import load_images
-from helpers.pages.book import _call_for_each, build_book
+from helpers.pages.book import _call_for_each, _for_its_page, _slides, build_book
 from helpers.pages.sources import NotebookError, notebook_sources, used_parameters
 from helpers.parameters import Parameters
 from helpers.study import Study
@@ -181,6 +181,38 @@ def test_figures_have_text_alternatives(book):
             assert len(figure.get("alt", "")) > 20, f"{page.name}: {figure.get('src')}"
             assert figure.find_parent("figure").find("figcaption"), f"{page.name}: {figure.get('src')}"
             assert {"chart", "photographs"} & set(figure["class"]), f"{page.name}: {figure.get('src')}"
+
+
+def executed_notebook(*cells):
+    """Write an executed notebook: a title, and cells that each have shown a picture."""
+    shown = nbformat.v4.new_output("display_data", {"image/png": "aGVsbG8="})
+    code = [nbformat.v4.new_code_cell(source, metadata=metadata, outputs=[shown]) for source, metadata in cells]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The elbow"), *code]))
+
+
+def test_captions_are_those_of_the_cell_or_its_text_alternative():
+    pages = [{"image": {"alt": "A curve."}}, {"image": {"alt": "A curve."}, "figure": {"caption": "It falls."}}]
+    text = executed_notebook(*(("plot()", {"mystnb": page}) for page in pages))
+    cells = nbformat.reads(_for_its_page(text), as_version=4).cells[1:]
+    assert [cell.metadata.mystnb.figure.caption for cell in cells] == ["A curve.", "It falls."]
+
+
+def test_parameters_that_were_set_are_a_fold_and_the_code_stays():
+    text = executed_notebook(("k_max = 6", {"tags": ["injected-parameters"]}), ("1", {"tags": ["parameters"]}))
+    _, injected, other = nbformat.reads(_for_its_page(text), as_version=4).cells
+    assert injected.metadata.tags == ["injected-parameters", "hide-input"] and injected.source == "k_max = 6"
+    assert "this book changes" in injected.metadata.mystnb.code_prompt_show
+    assert other.metadata == {"tags": ["parameters"]}
+
+
+def test_a_slide_has_its_caption_and_its_text_alternative():
+    page = {"image": {"alt": "A curve."}, "figure": {"caption": "It falls."}}
+    cells = [(code, {"tags": ["slide"], "mystnb": page}) for code in ("plot()", "plots.plot_images(x)")]
+    files = _slides({"elbow.ipynb": executed_notebook(*cells)})
+    lines = files["book/_generated/slides.md"].decode().splitlines()
+    assert lines[0] == "## The elbow" and files["book/_generated/elbow-2.png"] == b"hello"
+    assert lines.count(":alt: A curve.") == 2 and lines.count("It falls.") == 2
+    assert [line for line in lines if line.startswith(":class:")] == [":class: chart", ":class: photographs"]
 
 
 def test_no_buttons_while_the_address_is_not_decided(book):
