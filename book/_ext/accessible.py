@@ -2,7 +2,7 @@
 
 
 def mend(app, pagename, templatename, context, doctree):
-    """A list of citations holds no list items; an empty cell is the heading of nothing; a fold is called what it says."""
+    """A list of citations has no list items, an empty cell is the heading of nothing, a fold bears its own words."""
     for fault, mended in (
         ('<div role="list" class="citation-list">', '<div class="citation-list">'),
         (' role="doc-biblioentry"', ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from threading import Event
 import nbformat
 import numpy as np
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from conftest import build, copied_sources
 from PIL import Image
@@ -429,6 +431,105 @@ def test_chapters_depend_on_the_weights_of_a_network_that_the_parameters_only_na
         executed = build_without_kernels(tmp_path, parameters, monkeypatch, lambda name, values: "")
         assert {path.name for path in notebook_sources() if "dataset" in used_parameters(path)} <= set(executed)
     assert not build_without_kernels(tmp_path, parameters, monkeypatch, lambda name, values: "")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Build books without kernels and without Sphinx: a page has the words of its configuration. List what is built."""
+    built = []
+
+    def render(stage, work, log):
+        context = yaml.safe_load((stage / "_config.yml").read_text("utf-8"))["sphinx"]["config"]["html_context"]
+        folder = context.get("this_book", "")
+        built.append(folder)
+        (work / "html").mkdir(parents=True)
+        (work / "html" / "index.html").write_text(json.dumps(context))
+        return work / "html"
+
+    monkeypatch.setattr(
+        "helpers.pages.book._execute_all", lambda used, chosen, *_: {"elbow.ipynb": executed_notebook()}
+    )
+    monkeypatch.setattr("helpers.pages.book._run_jupyter_book", render)
+    return built
+
+
+def several(folder, **beside):
+    """Build a book about digits, and others beside it."""
+    parameters = Parameters(dataset="digits", n_images=20, k_max=3)
+    build_book(parameters, beside=beside, build_dir=folder, stage_dir=folder / "stage", say=lambda _: None)
+    return {path.parent.relative_to(folder).as_posix() for path in folder.rglob("index.html")}
+
+
+ANOTHER = Parameters(dataset="imagenet-sample", n_images=20, k_max=3)
+
+
+def test_books_lie_beside_each_other_and_know_of_each_other(tmp_path, drawn):
+    assert several(tmp_path, photos=ANOTHER) == {"html", "html/photos"}
+    for folder, here in (("html", ""), ("html/photos", "photos")):
+        context = json.loads((tmp_path / folder / "index.html").read_text())
+        assert context["books"] == {"": "digits", "photos": "ImageNet sample"} and context["this_book"] == here
+
+
+def test_only_books_that_have_changed_are_rendered_and_the_others_stay(tmp_path, drawn):
+    several(tmp_path, photos=ANOTHER)
+    several(tmp_path, photos=ANOTHER)
+    assert drawn == ["photos", ""]
+    several(tmp_path, photos=Parameters(dataset="imagenet-sample", n_images=25, k_max=3))
+    assert drawn[2:] == ["photos"]
+    shutil.rmtree(tmp_path / "html" / "photos")
+    assert several(tmp_path, photos=ANOTHER) == {"html", "html/photos"}
+    assert drawn[3:] == ["photos"]
+
+
+def test_a_book_by_itself_has_no_links_and_leaves_no_other_book(tmp_path, drawn):
+    several(tmp_path, photos=ANOTHER)
+    assert several(tmp_path) == {"html"}
+    assert "books" not in json.loads((tmp_path / "html" / "index.html").read_text())
+
+
+def test_a_failure_of_one_book_leaves_the_last_good_ones(tmp_path, drawn, monkeypatch):
+    several(tmp_path, photos=ANOTHER)
+    before = {path: path.read_text() for path in tmp_path.rglob("index.html")}
+
+    def fail(stage, work, log):
+        raise NotebookError("no pages")
+
+    monkeypatch.setattr("helpers.pages.book._run_jupyter_book", fail)
+    with pytest.raises(NotebookError, match="no pages"):
+        several(tmp_path, photos=ANOTHER, others=ANOTHER)
+    assert {path: path.read_text() for path in tmp_path.rglob("index.html")} == before
+
+
+@pytest.mark.parametrize("name", ["notebooks", "_static", "..", "a b"])
+def test_a_book_has_a_folder_of_its_own(tmp_path, name):
+    with pytest.raises(ParameterError, match="would give its book this folder"):
+        several(tmp_path, **{name: ANOTHER})
+
+
+@pytest.mark.parametrize("here", ["", "photos", "digits"])
+@pytest.mark.parametrize("page", ["index", "book/intro", "book/api/core"])
+def test_links_lead_to_the_same_page_of_the_other_books(monkeypatch, here, page):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from books import link
+
+    books = {"": "cells", "photos": "a & b", "digits": "digits"}
+    context = {"body": "<h1>T</h1>", "books": books, "this_book": here}
+    link(None, page, "page.html", context, None)
+    row = BeautifulSoup(context["body"], "html.parser").nav
+    assert [entry.get_text() for entry in row.find_all("li")] == ["cells", "a & b", "digits"]
+    assert row.find(attrs={"aria-current": "page"}).get_text() == books[here]
+    at = Path("/html", here, page).parent
+    targets = [os.path.normpath(at / entry["href"]) for entry in row.find_all("a")]
+    assert targets == [f"{Path('/html', folder, page)}.html" for folder in books if folder != here]
+
+
+def test_a_page_of_a_single_book_is_left_alone(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from books import link
+
+    context = {"body": "<h1>T</h1>"}
+    link(None, "book/intro", "page.html", context, None)
+    assert context == {"body": "<h1>T</h1>"}
 
 
 @pytest.mark.parametrize("name", ["html", "stage"])
