@@ -446,9 +446,8 @@ def drawn(monkeypatch):
         (work / "html" / "index.html").write_text(json.dumps(context))
         return work / "html"
 
-    monkeypatch.setattr(
-        "helpers.pages.book._execute_all", lambda used, chosen, *_: {"elbow.ipynb": executed_notebook()}
-    )
+    executed = {"elbow.ipynb": executed_notebook()}
+    monkeypatch.setattr("helpers.pages.book._execute_all", lambda *_: executed)
     monkeypatch.setattr("helpers.pages.book._run_jupyter_book", render)
     return built
 
