@@ -217,6 +217,19 @@ def test_a_slide_has_its_caption_and_its_text_alternative():
     assert [line for line in lines if line.startswith(":class:")] == [":class: chart", ":class: photographs"]
 
 
+def test_figures_and_exercises_are_numbered_by_chapter(book):
+    """Of chapters, by their number, of appendices, by a letter; of the question, which comes first, by nothing."""
+    prefixes = {}
+    for chapter in CHAPTERS:
+        page = (book.pages / "notebooks" / f"{chapter}.html").read_text(encoding="utf-8")
+        numbers = re.findall(r'class="caption-number">\s*(?:Fig\.|Exercise) ([\w.]+)', page)
+        assert len(numbers) > 1
+        (prefixes[chapter],) = {number.rpartition(".")[0] for number in numbers}
+    first, *others = prefixes.values()
+    n_chapters = len(CHAPTERS) - 4  # without the question and three appendices
+    assert first == "" and others == [*map(str, range(1, n_chapters + 1)), "A", "B", "C"]
+
+
 def test_no_buttons_while_the_address_is_not_decided(book):
     page = (book.pages / "notebooks" / "elbow.html").read_text(encoding="utf-8")
     assert "mybinder" not in page and "colab" not in page.lower() and "/edit/" not in page
