@@ -2,6 +2,7 @@
 #   make book                               the book about the default images
 #   make book DATASET=folder:/my/images     the book about your own images
 #   make book PARAMS=params/fast.yml        other parameters, from a file
+#   make books                              the book, and others about digits and a sample of ImageNet beside it
 #   make book SCHEDULER=tcp://host:8786     the work done by a Dask cluster, or by SCHEDULER=local
 #   make book ARGS="-p k_max 20"            anything else `python -m helpers book` takes
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -12,10 +13,13 @@ OPTIONS = $(if $(PARAMS),-f "$$PARAMS") $(if $(DATASET),-p dataset "$$DATASET") 
 export PARAMS DATASET SCHEDULER
 
 .DEFAULT_GOAL := help
-.PHONY: book test lab bench params clean help
+.PHONY: book books test lab bench params clean help
 
 book: $(READY)  ## execute the notebooks and build the book [PARAMS=file] [DATASET=name] [SCHEDULER=address] [ARGS=...]
 	@$(BIN)/python -m helpers book $(OPTIONS)
+
+books: $(READY)  ## build the book and, linked from page to page, others about digits and a sample of ImageNet
+	@$(BIN)/python -m helpers book $(OPTIONS) --with params/digits.yml params/imagenet.yml
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -26,7 +26,7 @@ from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
 from .pages.sources import NotebookError, values_in_cell
 from .pages.sync import sync
-from .parameters import Parameters, load_parameters, parameter_table, parse_value
+from .parameters import PLACES, Parameters, load_parameters, parameter_table, parse_value
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,6 +78,14 @@ def _parser() -> argparse.ArgumentParser:
     book = commands.add_parser("book", help="execute every notebook and build the book")
     _add_parameter_options(book)
     book.add_argument("-o", "--output", type=Path, help="folder of the book (default: _build)")
+    book.add_argument(
+        "--with",
+        nargs="+",
+        default=[],
+        dest="beside",
+        metavar="FILE",
+        help="build further books beside it, of the parameters in these YAML files, with links from page to page",
+    )
     book.set_defaults(command=_book)
 
     run = commands.add_parser("run", help="execute notebooks with strictly checked parameters")
@@ -90,7 +98,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_parameter_options(params)
     params.set_defaults(command=_params)
 
-    written = commands.add_parser("sync", help="write what notebooks, README and API page repeat of the helpers")
+    written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
     written.set_defaults(command=_sync)
     return parser
 
@@ -112,9 +120,19 @@ def _book(arguments: argparse.Namespace) -> int:
     folders = {}
     if arguments.output:
         folders = {"build_dir": arguments.output.resolve(), "stage_dir": arguments.output.resolve() / "stage"}
-    page = build_book(_parameters(arguments), **folders)
+    page = build_book(_parameters(arguments), beside=_beside(arguments), **folders)
     print(f"{how_to_open(page)}\n({time.monotonic() - started:.0f} s)")
     return 0
+
+
+def _beside(arguments: argparse.Namespace) -> dict[str, Parameters]:
+    """Read the parameters of further books, by the names of their files; where to work is said once for all."""
+    where = {name: parse_value(name, text) for name, text in arguments.parameter if name in PLACES}
+    files = [Path(file) for file in arguments.beside]
+    names = [file.stem for file in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise ParameterError(f"Two of the files are called {twice[0]}, and their books would be one folder.")
+    return {name: load_parameters(file, **where) for name, file in zip(names, files)}
 
 
 @one_run()
@@ -148,7 +166,7 @@ def _sync(arguments: argparse.Namespace) -> int:
     for path in changed:
         print(f"{path.relative_to(ROOT)}: written")
     if not changed:
-        print("Nothing to write: notebooks, README and API page agree with the helpers.")
+        print("Nothing to write: notebooks, README and API pages agree with the helpers.")
     return 0
 
 

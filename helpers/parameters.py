@@ -25,6 +25,9 @@ _PICTURES = ", or of ".join(dict.fromkeys(kind.pictures for kind in dataset_kind
 _NULL = ("None", "null", "Null", "NULL", "~")
 _BACKBONES = listed(backbone_forms(), ", or ")
 
+# They say where a study is computed and kept, and change nothing that is seen in it.
+PLACES = frozenset({"scheduler", "cache_dir"})
+
 
 class Parameters(BaseModel):
     """The parameters of a study.

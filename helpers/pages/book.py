@@ -12,16 +12,17 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from ..core.cache import cached
-from ..core.conventions import ROOT
+from ..core.conventions import ROOT, ParameterError
 from ..core.files import write_atomically
 from ..core.fingerprints import digest, source_digest
 from ..core.runs import one_run
@@ -45,6 +46,11 @@ _KEY_FILE = "book-key.txt"
 _STAGED = {"_config.yml", "CITATION.cff", "book", "notebooks"}
 # Notebooks executed at once: half of the time of one is spent on one core.
 _AT_ONCE = 2
+_SUBJECTS = {"imagenet-sample": "ImageNet sample"}  # data sets whose names are not written as people write them
+_PROMPTS_OF_CHANGES = {
+    "code_prompt_show": "The parameters that this book changes",
+    "code_prompt_hide": "Hide the parameters that this book changes",
+}
 _PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photographs; other figures are charts
 
 
@@ -52,19 +58,23 @@ _PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photograph
 def build_book(
     parameters: Parameters,
     *,
+    beside: Mapping[str, Parameters] | None = None,
     build_dir: Path = ROOT / "_build",
     stage_dir: Path = ROOT / "_stage",
     source_dir: Path = ROOT,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Execute every notebook and build the HTML book.
+    """Execute every notebook and build the HTML book, and others of other parameters beside it.
 
     Notebooks whose source, parameters, data, helpers and libraries have not changed are taken from the cache. The
-    book is built beside the last good one and replaces it only when nothing failed.
+    books are built beside the last good ones and replace them only when nothing failed.
 
     Parameters
     ----------
     parameters : Parameters
+    beside : mapping of str to Parameters, optional
+        Further books, by the names of their folders below that of the first. Every page then has links to the same
+        page of the others.
     build_dir : Path
         The book is in its folder ``html``.
     stage_dir : Path
@@ -82,32 +92,58 @@ def build_book(
     Raises
     ------
     ParameterError
-        If the data do not allow the parameters; nothing was executed then.
+        If the data do not allow the parameters, or a folder of a book has a name that the first book uses itself;
+        nothing was executed then.
     NotebookError
         If a notebook breaks a rule or fails, an image or another file that it reads changes meanwhile, a page has a
         warning, or a folder that would be replaced is no book's.
     """
     from filelock import FileLock, Timeout
 
+    books = {"": parameters, **(beside or {})}
+    _check_names(books, source_dir)
     _check_replaced(build_dir, stage_dir)
     used = {path: used_parameters(path) for path in notebook_sources(source_dir)}
-    images = open_images(parameters, Parameters.model_fields)
-    if images.left_out:
-        say(f"{len(images.left_out):,} files are left out, which by their names are no images that are read")
+    images = {name: open_images(chosen, Parameters.model_fields) for name, chosen in books.items()}
+    for opened in images.values():
+        if opened.left_out:
+            say(f"{len(opened.left_out):,} files are left out, which by their names are no images that are read")
     build_dir.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(build_dir / ".lock", timeout=0):
             for remark in [*notebooks_left_out(source_dir), *filter(None, map(values_in_cell, used))]:
                 say(remark)
-            shipped, own = _shipped(source_dir), _digest_of_images(parameters, images)
-            data = {path: digest(shipped, own if "dataset" in used[path] else None) for path in used}
+            shipped = _shipped(source_dir)
             check = partial(_check_shipped, shipped, source_dir)
-            executed = _execute_all(used, parameters, data, build_dir, say, check)
-            return _build_pages(executed, parameters, source_dir, build_dir, stage_dir, say)
+            executed = {}
+            for name, chosen in books.items():
+                if len(books) > 1:
+                    say(f"The book about {_subject(chosen)}:")
+                own = _digest_of_images(chosen, images[name])
+                data = {path: digest(shipped, own if "dataset" in used[path] else None) for path in used}
+                executed[name] = _execute_all(used, chosen, data, build_dir, say, check)
+            return _build_pages(executed, books, source_dir, build_dir, stage_dir, say)
     except Timeout:
         raise NotebookError(
             f"Another build is running in {build_dir}; wait for it, or name another --output."
         ) from None
+
+
+def _check_names(books: Mapping[str, Parameters], source_dir: Path) -> None:
+    """Refuse names of folders that would fall together with the first book's own, or lie elsewhere."""
+    own = {path.name for path in source_dir.iterdir()}
+    for name in books:
+        if name and (name in own or not re.fullmatch(r"[a-zA-Z0-9][\w-]*", name)):
+            raise ParameterError(
+                f"The file of parameters {name}.yml would give its book this folder; its name must be letters, digits, "
+                "hyphens and underscores, and no folder of the repository."
+            )
+
+
+def _subject(parameters: Parameters) -> str:
+    """Say in a word or two what images a book is about."""
+    name = Path(parameters.dataset.rpartition(":")[2]).name
+    return _SUBJECTS.get(name, name.replace("-", " "))
 
 
 def _check_replaced(build_dir: Path, stage_dir: Path) -> None:
@@ -216,33 +252,65 @@ def _call_for_each(execute: Callable[[Path], str], with_images: list[Path], path
 
 
 def _build_pages(
-    executed: dict[str, str], parameters: Parameters, source_dir: Path, build_dir: Path, stage_dir: Path, say: Callable
+    executed: dict[str, dict[str, str]],
+    books: Mapping[str, Parameters],
+    source_dir: Path,
+    build_dir: Path,
+    stage_dir: Path,
+    say: Callable,
 ) -> Path:
-    files = _stage_files(executed, parameters, source_dir)
-    # Themes and extensions change pages, too: another version of any installed package makes new pages.
-    installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
-    key = digest(sorted((name, digest(text.hex())) for name, text in files.items()), source_digest(), installed)
+    """Render the books that have changed, the first one last, and put all in place when none has failed."""
     pages = build_dir / "html"
-    key_file = pages / _KEY_FILE
-    if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:
-        say("Nothing has changed since the last build.")
-        return pages / "index.html"
-    _write_stage(files, stage_dir)
     with tempfile.TemporaryDirectory(dir=build_dir, prefix="pages-") as work:
-        built = _run_jupyter_book(stage_dir, Path(work), build_dir / "jupyter-book.log")
-        (built / _KEY_FILE).write_text(key, encoding="utf-8")
-        if pages.exists():
-            os.rename(pages, Path(work, "previous"))
-        os.rename(built, pages)
+        built = {}
+        for name in reversed(list(books)):
+            files = _stage_files(executed[name], books[name], source_dir, _switch(books, name))
+            # Themes and extensions change pages, too: another version of any installed package makes new pages.
+            installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
+            key = digest(sorted((path, digest(text.hex())) for path, text in files.items()), source_digest(), installed)
+            key_file = pages / name / _KEY_FILE
+            if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:
+                continue
+            _write_stage(files, stage_dir)
+            built[name] = _run_jupyter_book(stage_dir, Path(work, f"book-{name}"), build_dir / "jupyter-book.log")
+            (built[name] / _KEY_FILE).write_text(key, encoding="utf-8")
+        if not built:
+            say("Nothing has changed since the last build.")
+        _put_in_place(built, pages, list(books), Path(work))
     return pages / "index.html"
 
 
-def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: Path) -> dict[str, bytes]:
+def _switch(books: Mapping[str, Parameters], here: str) -> dict[str, Any]:
+    """Describe the links between books for the extension that writes them: what each is about, and its folder."""
+    if len(books) == 1:
+        return {}
+    subjects = [_subject(parameters) for parameters in books.values()]
+    labels = {
+        folder: subject if subjects.count(subject) == 1 else f"{subject} ({folder or 'first'})"
+        for folder, subject in zip(books, subjects)
+    }
+    return {"books": labels, "this_book": here}
+
+
+def _put_in_place(built: dict[str, Path], pages: Path, names: list[str], work: Path) -> None:
+    """Replace the books that were built; those that were not stay, in their folders below that of the first."""
+    for name in sorted(built):  # the first, which has no name, comes first
+        for other in names if not name else []:
+            if other and (pages / other).is_dir():
+                os.rename(pages / other, built[name] / other)
+        if (pages / name).exists():
+            os.rename(pages / name, work / f"previous-{name}")
+        os.rename(built[name], pages / name)
+
+
+def _stage_files(
+    executed: dict[str, str], parameters: Parameters, source_dir: Path, switch: Mapping[str, Any] | None = None
+) -> dict[str, bytes]:
     """Put the files of the stage together, by the paths of their sources in the repository."""
     prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
     files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
-    files |= {f"notebooks/{name}": _with_captions(text).encode() for name, text in executed.items()}
-    files["_config.yml"] = _config(source_dir / "_config.yml")
+    files |= {f"notebooks/{name}": _for_its_page(text).encode() for name, text in executed.items()}
+    files["_config.yml"] = _config(source_dir / "_config.yml", switch or {})
     files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
     files |= _slides(executed)
     files["book/_generated/parameters.md"] = parameter_table().encode()
@@ -250,8 +318,8 @@ def _stage_files(executed: dict[str, str], parameters: Parameters, source_dir: P
     return files
 
 
-def _with_captions(text: str) -> str:
-    """Make the text alternatives of an executed notebook's figures their captions, too.
+def _for_its_page(text: str) -> str:
+    """Give the figures of an executed notebook captions and classes, and fold the cell of parameters that were set.
 
     Charts and photographs get different classes, because the dark theme inverts the lightness of charts only.
     """
@@ -260,14 +328,21 @@ def _with_captions(text: str) -> str:
         page = cell["metadata"].get("mystnb", {})
         if "image" in page:
             page.setdefault("figure", {"caption": page["image"]["alt"]})
-            kind = "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
-            page["image"].setdefault("classes", kind)
+            page["image"].setdefault("classes", _kind_of_figure(cell))
+        if "injected-parameters" in (tags := cell["metadata"].get("tags", [])):
+            tags.append("hide-input")
+            cell["metadata"]["mystnb"] = _PROMPTS_OF_CHANGES
     return json.dumps(notebook, indent=1)
 
 
-def _config(path: Path) -> bytes:
-    """Read the configuration, and add buttons that lead to the published repository if its address is set."""
+def _kind_of_figure(cell: dict[str, Any]) -> str:
+    return "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
+
+
+def _config(path: Path, switch: Mapping[str, Any]) -> bytes:
+    """Read the configuration, and add links to other books, and to the published repository if it has an address."""
     config = read_yaml(path.parent, path.name)
+    config["sphinx"]["config"]["html_context"] |= switch
     if (config.get("repository") or {}).get("url"):
         config["html"] |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": True}
         config["launch_buttons"] = {
@@ -287,28 +362,34 @@ def _this_book(parameters: Parameters) -> str:
 
 def _slides(executed: dict[str, str]) -> dict[str, bytes]:
     """Collect the outputs of cells tagged ``slide``, as Markdown with a section for each notebook, and its pictures."""
-    import nbformat
-
     files, lines = {}, []
     for name, text in executed.items():
-        cells = nbformat.reads(text, as_version=4).cells
-        outputs = [
-            (cell.metadata.get("mystnb", {}).get("image", {}).get("alt", ""), output.data)
-            for cell in cells
-            if "slide" in cell.metadata.get("tags", [])
-            for output in cell.outputs
-            if "data" in output
-        ]
+        cells = json.loads(_for_its_page(text))["cells"]
+        tagged = [cell for cell in cells if "slide" in cell["metadata"].get("tags", [])]
+        outputs = [(cell, output["data"]) for cell in tagged for output in cell["outputs"] if "data" in output]
         if outputs:
-            lines += [f"## {cells[0].source.splitlines()[0].lstrip('# ')}", ""]
-        for number, (alt, data) in enumerate(outputs, start=1):
-            picture = f"{Path(name).stem}-{number}.png"
+            lines += [f"## {_joined(cells[0]['source']).splitlines()[0].lstrip('# ')}", ""]
+        for number, (cell, data) in enumerate(outputs, start=1):
             if "image/png" in data:
-                files[f"book/_generated/{picture}"] = base64.b64decode(data["image/png"])
-                lines += [f"```{{image}} _generated/{picture}", ":class: chart", f":alt: {alt}", "```", ""]
+                picture = f"_generated/{Path(name).stem}-{number}.png"
+                files[f"book/{picture}"] = base64.b64decode(_joined(data["image/png"]))
+                lines += _slide(picture, cell["metadata"].get("mystnb", {}), _kind_of_figure(cell))
             else:
-                lines += [data.get("text/markdown", data.get("text/plain", "")), ""]
+                lines += [_joined(data.get("text/markdown", data.get("text/plain", ""))), ""]
     return {**files, "book/_generated/slides.md": "\n".join(lines).encode()}
+
+
+def _joined(text: str | list[str]) -> str:
+    """Join a text that a notebook's file may hold in lines."""
+    return "".join(text)
+
+
+def _slide(picture: str, page: dict[str, Any], kind: str) -> list[str]:
+    """Write a picture and its caption in Markdown; a figure would be numbered, and on a slide it has no chapter."""
+    alt = page.get("image", {}).get("alt", "")
+    caption = page.get("figure", {}).get("caption", "")
+    lines = [f"```{{image}} {picture}", f":class: {kind}", f":alt: {alt}", "```", ""]
+    return [*lines, ":::{container} slide-caption", caption, ":::", ""] if caption else lines
 
 
 def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:

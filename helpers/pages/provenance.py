@@ -78,7 +78,7 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
 
 
 def fact_table(facts: dict[str, str]) -> str:
-    """Write facts as a table of HTML with a row for each, in which every text is shown as it is.
+    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; versions are folded.
 
     Paths and parameters may hold anything that Markdown, its extensions, mathematics or HTML would read. The table is
     one line, so that it can stand in a page of Markdown, too.
@@ -87,9 +87,15 @@ def fact_table(facts: dict[str, str]) -> str:
     ----------
     facts : dict of str to str
     """
-    rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{_as_text(text)}</td></tr>' for name, text in facts.items()]
+    cells = {name: _folded_list(text) if name == "versions" else _as_text(text) for name, text in facts.items()}
+    rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{cell}</td></tr>' for name, cell in cells.items()]
     # The classes are those by which MathJax leaves a text alone.
     return f'<table class="facts tex2jax_ignore mathjax_ignore"><tbody>{"".join(rows)}</tbody></table>'
+
+
+def _folded_list(text: str) -> str:
+    """Write a list with commas, of which only the length is seen until it is opened."""
+    return f"<details><summary>{len(text.split(', '))} libraries</summary>{_as_text(text)}</details>"
 
 
 def _as_text(text: str) -> str:
@@ -102,8 +108,8 @@ def _described(images: ImageSet, n_skipped: int) -> str:
     return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
 
 
-def figure_html(figure: Figure, alt: str) -> HTML:
-    """Turn a chart into HTML with a text alternative that is its caption, too, for gluing on another page.
+def figure_html(figure: Figure, alt: str, caption: str = "") -> HTML:
+    """Turn a chart into HTML with a text alternative and a caption, for gluing on another page.
 
     myst-nb gives a figure that is glued on another page no text alternative, and no file if its cell is hidden.
 
@@ -111,16 +117,17 @@ def figure_html(figure: Figure, alt: str) -> HTML:
     ----------
     figure : Figure
     alt : str
-        The text alternative.
+        The text alternative: what is there.
+    caption : str
+        What to see; the text alternative if it is empty.
     """
     from IPython.display import HTML
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     data = base64.b64encode(buffer.getvalue()).decode()
-    words = html.escape(alt)
-    image = f'<img class="chart" src="data:image/png;base64,{data}" alt="{words}">'
-    return HTML(f"<figure>{image}<figcaption><p>{words}</p></figcaption></figure>")
+    image = f'<img class="chart" src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
+    return HTML(f"<figure>{image}<figcaption><p>{html.escape(caption or alt)}</p></figcaption></figure>")
 
 
 def framed_page(path: Path, title: str) -> HTML:

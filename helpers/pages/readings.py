@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from ..parameters import PLACES
+
 if TYPE_CHECKING:
     from IPython.display import Markdown
 
@@ -13,8 +15,6 @@ if TYPE_CHECKING:
 
 # Of the images that the default parameters name. What is written about them is shown with them alone.
 DEFAULT_IMAGES = "8c4b170f86e842ef560bfbef28930c22fc28b80a0b40988215b7d53eed6d1537"
-# They say where and how a book is made, and change nothing that is seen in it.
-_UNSEEN = {"scheduler", "cache_dir"}
 _MISSING = "\N{EN DASH}"
 
 
@@ -80,7 +80,7 @@ def seen_here(study: Study, text: str) -> Markdown | None:
     """
     from IPython.display import Markdown
 
-    changed = study.params.changed().keys() - _UNSEEN
+    changed = study.params.changed().keys() - PLACES
     if changed or study.images.fingerprint != DEFAULT_IMAGES:
         return None
     return Markdown(f":::{{admonition}} What we see here\n:class: seen-here\n{text}\n:::")

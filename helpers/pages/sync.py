@@ -1,7 +1,8 @@
-"""Write what follows from the helpers: the notebooks' cells of parameters, the README's table, the page of the API."""
+"""Write what follows from the helpers: the notebooks' cells of parameters, the README's table, the pages of the API."""
 
 from __future__ import annotations
 
+import ast
 import re
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -18,8 +19,11 @@ _PACKAGE = Path(__file__).parents[1]
 _API_INTRODUCTION = """\
 # The helpers
 
-The computation behind the notebooks, a section for each wing of the package.
+The computation behind the notebooks, a page for each wing of the package.
 A wing imports only from wings above it, and a module only from modules above it.
+
+| wing | what it holds |
+| --- | --- |
 """
 
 
@@ -37,7 +41,7 @@ def sync(source_dir: Path = ROOT) -> list[Path]:
         If a notebook cannot be read, or a line of its cell of parameters names none; nothing was written then.
     """
     texts = synced_texts(source_dir)
-    changed = [path for path, text in texts.items() if path.read_bytes() != text.encode()]
+    changed = [path for path, text in texts.items() if not path.exists() or path.read_bytes() != text.encode()]
     for path in changed:
         write_atomically(path, lambda file, text=texts[path]: file.write(text.encode()))
     return changed
@@ -46,7 +50,7 @@ def sync(source_dir: Path = ROOT) -> list[Path]:
 def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
     """Compute the texts of all files that repeat something of the helpers, by path.
 
-    Notebooks are written as `clean_source` does; in the README, the table of parameters; the page of the API as a
+    Notebooks are written as `clean_source` does; in the README, the table of parameters; the pages of the API as a
     whole.
 
     Raises
@@ -54,10 +58,11 @@ def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
     NotebookError
         If a notebook cannot be read, or a line of its cell of parameters names none.
     """
-    readme = source_dir / "README.md"
+    readme, book = source_dir / "README.md", source_dir / "book"
     return {path: clean_source(path) for path in notebook_sources(source_dir)} | {
         readme: _synced_readme(readme.read_text(encoding="utf-8")),
-        source_dir / "book" / "api.md": _api_page(),
+        book / "api.md": _api_overview(),
+        **{book / "api" / f"{wing}.md": _api_page(wing) for wing in WINGS},
     }
 
 
@@ -75,12 +80,21 @@ def _synced_readme(text: str) -> str:
     return text
 
 
-def _api_page() -> str:
-    sections = [_API_INTRODUCTION]
-    for wing in WINGS:
-        members = _modules_in(wing)
-        sections.append(_section("##", wing, f"helpers.{wing}", documented=not members))
-        sections += [_section("###", name.rpartition(".")[2], name, documented=True) for name in members]
+def _api_overview() -> str:
+    return _API_INTRODUCTION + "".join(f"| {{doc}}`{wing} <api/{wing}>` | {_summary(wing)} |\n" for wing in WINGS)
+
+
+def _summary(wing: str) -> str:
+    """Read the first line of the docstring of a wing."""
+    path = _PACKAGE / wing / "__init__.py" if (_PACKAGE / wing).is_dir() else _PACKAGE / f"{wing}.py"
+    return (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+
+
+def _api_page(wing: str) -> str:
+    """Write the page of a wing, with a section for each of its modules."""
+    members = _modules_in(wing)
+    sections = [_section("#", wing, f"helpers.{wing}", documented=not members)]
+    sections += [_section("##", name.rpartition(".")[2], name, documented=True) for name in members]
     return "\n".join(sections)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from threading import Event
 import nbformat
 import numpy as np
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 from conftest import build, copied_sources
 from PIL import Image
@@ -27,7 +29,7 @@ from helpers.criteria.table import equal_k
 from helpers.images.backbones import _kind_of
 from helpers.images.collection import ChangedImageError
 from helpers.images.datasets import load_images
-from helpers.pages.book import _call_for_each, build_book
+from helpers.pages.book import _call_for_each, _for_its_page, _slides, build_book
 from helpers.pages.sources import NotebookError, notebook_sources, used_parameters
 from helpers.parameters import Parameters
 from helpers.study import Study
@@ -181,6 +183,51 @@ def test_figures_have_text_alternatives(book):
             assert len(figure.get("alt", "")) > 20, f"{page.name}: {figure.get('src')}"
             assert figure.find_parent("figure").find("figcaption"), f"{page.name}: {figure.get('src')}"
             assert {"chart", "photographs"} & set(figure["class"]), f"{page.name}: {figure.get('src')}"
+
+
+def executed_notebook(*cells):
+    """Write an executed notebook: a title, and cells that each have shown a picture."""
+    shown = nbformat.v4.new_output("display_data", {"image/png": "aGVsbG8="})
+    code = [nbformat.v4.new_code_cell(source, metadata=metadata, outputs=[shown]) for source, metadata in cells]
+    return nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell("# The elbow"), *code]))
+
+
+def test_captions_are_those_of_the_cell_or_its_text_alternative():
+    pages = [{"image": {"alt": "A curve."}}, {"image": {"alt": "A curve."}, "figure": {"caption": "It falls."}}]
+    text = executed_notebook(*(("plot()", {"mystnb": page}) for page in pages))
+    cells = nbformat.reads(_for_its_page(text), as_version=4).cells[1:]
+    assert [cell.metadata.mystnb.figure.caption for cell in cells] == ["A curve.", "It falls."]
+
+
+def test_parameters_that_were_set_are_a_fold_and_the_code_stays():
+    text = executed_notebook(("k_max = 6", {"tags": ["injected-parameters"]}), ("1", {"tags": ["parameters"]}))
+    _, injected, other = nbformat.reads(_for_its_page(text), as_version=4).cells
+    assert injected.metadata.tags == ["injected-parameters", "hide-input"] and injected.source == "k_max = 6"
+    assert "this book changes" in injected.metadata.mystnb.code_prompt_show
+    assert other.metadata == {"tags": ["parameters"]}
+
+
+def test_a_slide_has_its_caption_and_its_text_alternative():
+    page = {"image": {"alt": "A curve."}, "figure": {"caption": "It falls."}}
+    cells = [(code, {"tags": ["slide"], "mystnb": page}) for code in ("plot()", "plots.plot_images(x)")]
+    files = _slides({"elbow.ipynb": executed_notebook(*cells)})
+    lines = files["book/_generated/slides.md"].decode().splitlines()
+    assert lines[0] == "## The elbow" and files["book/_generated/elbow-2.png"] == b"hello"
+    assert lines.count(":alt: A curve.") == 2 and lines.count("It falls.") == 2
+    assert [line for line in lines if line.startswith(":class:")] == [":class: chart", ":class: photographs"]
+
+
+def test_figures_and_exercises_are_numbered_by_chapter(book):
+    """Of chapters, by their number, of appendices, by a letter; of the question, which comes first, by nothing."""
+    prefixes = {}
+    for chapter in CHAPTERS:
+        page = (book.pages / "notebooks" / f"{chapter}.html").read_text(encoding="utf-8")
+        numbers = re.findall(r'class="caption-number">\s*(?:Fig\.|Exercise) ([\w.]+)', page)
+        assert len(numbers) > 1
+        (prefixes[chapter],) = {number.rpartition(".")[0] for number in numbers}
+    first, *others = prefixes.values()
+    n_chapters = len(CHAPTERS) - 4  # without the question and three appendices
+    assert first == "" and others == [*map(str, range(1, n_chapters + 1)), "A", "B", "C"]
 
 
 def test_no_buttons_while_the_address_is_not_decided(book):
@@ -397,6 +444,104 @@ def test_chapters_depend_on_the_weights_of_a_network_that_the_parameters_only_na
         executed = build_without_kernels(tmp_path, parameters, monkeypatch, lambda name, values: "")
         assert {path.name for path in notebook_sources() if "dataset" in used_parameters(path)} <= set(executed)
     assert not build_without_kernels(tmp_path, parameters, monkeypatch, lambda name, values: "")
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Build books without kernels and without Sphinx: a page has the words of its configuration. List what is built."""
+    built = []
+
+    def render(stage, work, log):
+        context = yaml.safe_load((stage / "_config.yml").read_text("utf-8"))["sphinx"]["config"]["html_context"]
+        folder = context.get("this_book", "")
+        built.append(folder)
+        (work / "html").mkdir(parents=True)
+        (work / "html" / "index.html").write_text(json.dumps(context))
+        return work / "html"
+
+    executed = {"elbow.ipynb": executed_notebook()}
+    monkeypatch.setattr("helpers.pages.book._execute_all", lambda *_: executed)
+    monkeypatch.setattr("helpers.pages.book._run_jupyter_book", render)
+    return built
+
+
+def several(folder, **beside):
+    """Build a book about digits, and others beside it."""
+    parameters = Parameters(dataset="digits", n_images=20, k_max=3)
+    build_book(parameters, beside=beside, build_dir=folder, stage_dir=folder / "stage", say=lambda _: None)
+    return {path.parent.relative_to(folder).as_posix() for path in folder.rglob("index.html")}
+
+
+ANOTHER = Parameters(dataset="imagenet-sample", n_images=20, k_max=3)
+
+
+def test_books_lie_beside_each_other_and_know_of_each_other(tmp_path, drawn):
+    assert several(tmp_path, photos=ANOTHER) == {"html", "html/photos"}
+    for folder, here in (("html", ""), ("html/photos", "photos")):
+        context = json.loads((tmp_path / folder / "index.html").read_text())
+        assert context["books"] == {"": "digits", "photos": "ImageNet sample"} and context["this_book"] == here
+
+
+def test_only_books_that_have_changed_are_rendered_and_the_others_stay(tmp_path, drawn):
+    several(tmp_path, photos=ANOTHER)
+    several(tmp_path, photos=ANOTHER)
+    assert drawn == ["photos", ""]
+    several(tmp_path, photos=Parameters(dataset="imagenet-sample", n_images=25, k_max=3))
+    assert drawn[2:] == ["photos"]
+    shutil.rmtree(tmp_path / "html" / "photos")
+    assert several(tmp_path, photos=ANOTHER) == {"html", "html/photos"}
+    assert drawn[3:] == ["photos"]
+
+
+def test_a_book_by_itself_has_no_links_and_leaves_no_other_book(tmp_path, drawn):
+    several(tmp_path, photos=ANOTHER)
+    assert several(tmp_path) == {"html"}
+    assert "books" not in json.loads((tmp_path / "html" / "index.html").read_text())
+
+
+def test_a_failure_of_one_book_leaves_the_last_good_ones(tmp_path, drawn, monkeypatch):
+    several(tmp_path, photos=ANOTHER)
+    before = {path: path.read_text() for path in tmp_path.rglob("index.html")}
+
+    def fail(stage, work, log):
+        raise NotebookError("no pages")
+
+    monkeypatch.setattr("helpers.pages.book._run_jupyter_book", fail)
+    with pytest.raises(NotebookError, match="no pages"):
+        several(tmp_path, photos=ANOTHER, others=ANOTHER)
+    assert {path: path.read_text() for path in tmp_path.rglob("index.html")} == before
+
+
+@pytest.mark.parametrize("name", ["notebooks", "_static", "..", "a b"])
+def test_a_book_has_a_folder_of_its_own(tmp_path, name):
+    with pytest.raises(ParameterError, match="would give its book this folder"):
+        several(tmp_path, **{name: ANOTHER})
+
+
+@pytest.mark.parametrize("here", ["", "photos", "digits"])
+@pytest.mark.parametrize("page", ["index", "book/intro", "book/api/core"])
+def test_links_lead_to_the_same_page_of_the_other_books(monkeypatch, here, page):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from books import link
+
+    books = {"": "cells", "photos": "a & b", "digits": "digits"}
+    context = {"body": "<h1>T</h1>", "books": books, "this_book": here}
+    link(None, page, "page.html", context, None)
+    row = BeautifulSoup(context["body"], "html.parser").nav
+    assert [entry.get_text() for entry in row.find_all("li")] == ["cells", "a & b", "digits"]
+    assert row.find(attrs={"aria-current": "page"}).get_text() == books[here]
+    at = Path("/html", here, page).parent
+    targets = [os.path.normpath(at / entry["href"]) for entry in row.find_all("a")]
+    assert targets == [f"{Path('/html', folder, page)}.html" for folder in books if folder != here]
+
+
+def test_a_page_of_a_single_book_is_left_alone(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from books import link
+
+    context = {"body": "<h1>T</h1>"}
+    link(None, "book/intro", "page.html", context, None)
+    assert context == {"body": "<h1>T</h1>"}
 
 
 @pytest.mark.parametrize("name", ["html", "stage"])

@@ -17,15 +17,13 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 from helpers.core.conventions import ROOT
-from helpers.pages.sources import notebook_sources
+from helpers.pages.sources import _files_in, notebook_sources, read_yaml
 
-TOC = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
-CHAPTERS = [chapter["file"] for part in TOC["parts"] for chapter in part["chapters"]]
-PAGES = [TOC["root"], *CHAPTERS, "genindex", "search"]
+TOC = read_yaml(ROOT, "book/_toc.yml")
+PAGES = [TOC["root"], *_files_in(TOC), "genindex", "search"]
 NOTEBOOKS = [path.stem for path in notebook_sources()]
 SCHEMES = ("light", "dark")
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
@@ -45,6 +43,26 @@ OVERFLOW = """() => {
         .filter(e => e.getBoundingClientRect().right > width + 1).slice(0, 5).map(e => e.outerHTML.slice(0, 120));
 }"""
 
+# Folds and hidden solutions hold code and tables, too.
+UNFOLD = """() => {
+    document.documentElement.dataset.code = 'shown';
+    document.querySelectorAll('article details').forEach(fold => { fold.open = true; });
+    document.querySelectorAll('article .toggle-hidden').forEach(e => e.classList.remove('toggle-hidden'));
+}"""
+# Elements that are wider than what shows them, or than their column. A shadow says that there is more to scroll to.
+CUT = """(elements, shadowIsEnough) => elements.filter(e => {
+    if (!e.getClientRects().length) return false;
+    const article = e.closest('article');
+    let box = e;
+    while (box !== article && getComputedStyle(box).overflowX === 'visible') box = box.parentElement;
+    if (box === article) {
+        const column = article.getBoundingClientRect().right - parseFloat(getComputedStyle(article).paddingRight);
+        return e.getBoundingClientRect().right > column + 1;
+    }
+    const shadow = getComputedStyle(box).backgroundImage.includes('gradient');
+    return box.scrollWidth > box.clientWidth + 1 && !(shadowIsEnough && shadow);
+}).map(e => e.innerText.slice(0, 120))"""
+
 
 @dataclass
 class Visit:
@@ -56,6 +74,9 @@ class Visit:
     formulas: list[bool] = field(default_factory=list)
     violations: dict[str, list[str]] = field(default_factory=dict)
     overflow: list[str] = field(default_factory=list)
+    cut_tables: list[str] = field(default_factory=list)
+    cut_code: list[str] = field(default_factory=list)
+    cut_on_a_phone: list[str] = field(default_factory=list)
 
 
 def look_at(browser, path) -> Visit:
@@ -75,8 +96,12 @@ def look_at(browser, path) -> Visit:
         page.emulate_media(color_scheme=scheme)
         page.wait_for_function("theme => document.documentElement.dataset.theme === theme", arg=scheme)
         seen.violations[scheme] = violations(page)
+    page.evaluate(UNFOLD)
+    seen.cut_tables = page.eval_on_selector_all("article table", CUT, False)
+    seen.cut_code = page.eval_on_selector_all("article pre", CUT, False)
     page.set_viewport_size(PHONE)
     seen.overflow = page.evaluate(OVERFLOW)
+    seen.cut_on_a_phone = page.eval_on_selector_all("article :is(table, pre)", CUT, True)
     page.close()
     return seen
 
@@ -150,6 +175,74 @@ def test_page_is_accessible(visit, name, scheme):
 @pytest.mark.parametrize("name", PAGES)
 def test_page_fits_a_phone(visit, name):
     assert visit(name).overflow == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_table_and_no_code_is_cut(visit, name):
+    seen = visit(name)
+    assert seen.cut_tables == []
+    assert seen.cut_code == []
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_what_is_wider_than_a_phone_says_so(visit, name):
+    assert visit(name).cut_on_a_phone == []
+
+
+def test_a_cut_is_found_that_is_there(page, fast_book):
+    """A line of 79 characters fits, a longer one and a table of many columns do not, and without shadow never."""
+    page.goto((fast_book.pages / "book" / "citing.html").as_uri())
+    for width, cut in ((79, 0), (120, 1)):
+        code = f"<div class='highlight'><pre>{'x' * width}</pre></div>"
+        page.evaluate("text => { document.querySelector('article').innerHTML = text }", code)
+        assert len(page.eval_on_selector_all("article pre", CUT, False)) == cut
+        assert page.eval_on_selector_all("article pre", CUT, True) == []
+    row = "<td>0.12345</td>" * 30
+    for style, cut in (("", 0), ("background: none", 1)):
+        table = f"<div class='pst-scrollable-table-container' style='{style}'><table>{row}</table></div>"
+        page.evaluate("text => { document.querySelector('article').innerHTML = text }", table)
+        assert len(page.eval_on_selector_all("article table", CUT, False)) == 1
+        assert len(page.eval_on_selector_all("article table", CUT, True)) == cut
+
+
+FOLDS = ".cell details.above-input"
+
+
+def test_all_code_is_seen_on_request_and_on_the_next_page_too(page, fast_book):
+    """Without asking, only the parameters have their fold."""
+    parameters = ":is(.tag_parameters, .tag_injected-parameters)"
+    for name in ("elbow", "verdict"):
+        page.goto((fast_book.pages / "notebooks" / f"{name}.html").as_uri())
+        button, folds = page.get_by_role("button", name="All code"), page.locator(FOLDS)
+        assert folds.count() > page.locator(f"{parameters} > details").count() == 2
+        if name == "elbow":
+            assert button.get_attribute("aria-pressed") == "false"
+            assert page.locator(f"{FOLDS}:visible").count() == 2
+            assert page.locator(f"{parameters} > details:visible").count() == 2
+            button.focus()
+            page.keyboard.press("Enter")
+        assert button.get_attribute("aria-pressed") == "true"
+        assert page.locator(f"{FOLDS}:visible").count() == folds.count()
+        assert page.locator(f"{FOLDS}[open]").count() == folds.count() - 2
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    assert page.locator(f"{FOLDS}:visible").count() == 2
+
+
+def test_folds_are_there_without_scripts(browser, fast_book):
+    page = browser.new_page(java_script_enabled=False)
+    page.goto((fast_book.pages / "notebooks" / "elbow.html").as_uri())
+    assert page.locator(f"{FOLDS}:visible").count() == page.locator(FOLDS).count() > 2
+    page.close()
+
+
+def test_the_name_of_a_fold_is_what_it_says(page, fast_book):
+    page.goto((fast_book.pages / "notebooks" / "elbow.html").as_uri())
+    assert page.locator("summary[aria-label]").count() == 0
+    fold = page.locator(".tag_parameters > details")
+    assert fold.get_by_text("Change the parameters").is_visible()
+    fold.locator("summary").click()
+    assert fold.get_by_text("Hide the parameters").is_visible() and not fold.get_by_text("Change the").is_visible()
 
 
 def test_mathematics_is_rendered(visit):

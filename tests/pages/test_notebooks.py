@@ -113,6 +113,17 @@ def test_the_notebooks_together_use_every_parameter():
     assert {name for path in SOURCES for name in used_parameters(path)} == set(Parameters.model_fields)
 
 
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_a_caption_says_what_to_see_and_a_text_alternative_what_is_there(path):
+    pages = {cell.id: cell.metadata.get("mystnb", {}) for cell in nbformat.read(path, as_version=4).cells}
+    words = {
+        cell: (page["image"]["alt"].strip(), page.get("figure", {}).get("caption", "").strip())
+        for cell, page in pages.items()
+        if "alt" in page.get("image", {})
+    }
+    assert [cell for cell, (alt, caption) in words.items() if not caption or caption == alt] == []
+
+
 # --- order ------------------------------------------------------------------------------------------------------------
 
 

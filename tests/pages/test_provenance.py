@@ -6,12 +6,13 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from docutils.core import publish_string
+from matplotlib.figure import Figure
 from myst_parser.parsers.docutils_ import Parser
 
 from helpers.core.conventions import ROOT
 from helpers.images.datasets import load_images
 from helpers.pages.book import _this_book
-from helpers.pages.provenance import fact_table, provenance
+from helpers.pages.provenance import fact_table, figure_html, provenance
 from helpers.parameters import Parameters
 
 EXTENSIONS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["parse"]["myst_enable_extensions"]
@@ -45,7 +46,7 @@ def texts_of(page):
 
 def assert_nothing_is_read(page):
     tags = {tag.name for tag in page.find_all(True)}
-    assert tags <= {"main", "body", "p", "table", "tbody", "tr", "th", "td"}
+    assert tags <= {"main", "body", "p", "table", "tbody", "tr", "th", "td", "details", "summary"}
 
 
 @pytest.mark.parametrize("dataset", HOSTILE)
@@ -73,3 +74,16 @@ def test_provenance_shows_parameters_and_data_as_text(dataset):
 
 def test_a_table_of_facts_is_one_line():
     assert fact_table({"a\nb": "c\n\nd\u2028e\udcff"}).isascii() and "\n" not in fact_table({"a\nb": "c\n\nd"})
+
+
+def test_versions_are_folded_behind_their_number():
+    page = BeautifulSoup(fact_table({"data": "a, b", "versions": "numpy 2.0, <b> 1, scipy 1.1"}), "html.parser")
+    (fold,) = page.find_all("details")
+    assert fold.summary.get_text() == "3 libraries" and fold.parent.name == "td"
+    assert fold.get_text() == "3 librariesnumpy 2.0, <b> 1, scipy 1.1"
+
+
+@pytest.mark.parametrize(("caption", "read"), [("It <falls>.", "It <falls>."), ("", 'A "curve".')])
+def test_a_glued_figure_has_a_caption_of_its_own(caption, read):
+    page = BeautifulSoup(figure_html(Figure((1, 1)), 'A "curve".', caption).data, "html.parser")
+    assert page.img["alt"] == 'A "curve".' and page.figcaption.get_text() == read

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 
 import nbformat
 import pytest
 from conftest import copied_sources
 
 from helpers.core.conventions import ROOT
-from helpers.pages.sources import NotebookError, declared_parameters, notebook_sources, parameter_line
+from helpers.pages.sources import NotebookError, declared_parameters, notebook_sources, parameter_line, read_yaml
 from helpers.pages.sync import WINGS, sync, synced_texts
 from helpers.parameters import Parameters, parameter_table
 
@@ -25,7 +26,7 @@ def sources(tmp_path):
     return copy
 
 
-def test_notebooks_readme_and_api_page_agree_with_the_helpers():
+def test_notebooks_readme_and_api_pages_agree_with_the_helpers():
     behind = [path.name for path, text in synced_texts().items() if path.read_bytes() != text.encode()]
     assert behind == [], "run `python -m helpers sync`"
 
@@ -112,14 +113,29 @@ def test_the_table_of_the_readme_is_written_where_it_stands(sources):
     assert readme.read_text(encoding="utf-8") == text
 
 
-def test_the_api_page_has_every_module_once_after_those_that_it_imports():
-    page = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
-    named = [line.split()[-1] for line in page.splitlines() if line.startswith(".. automodule::")]
+def test_the_api_pages_have_every_module_once_after_those_that_it_imports():
+    pages = [(ROOT / "book" / "api" / f"{wing}.md").read_text(encoding="utf-8") for wing in WINGS]
+    named = [line.split()[-1] for page in pages for line in page.splitlines() if line.startswith(".. automodule::")]
     files = (path.relative_to(ROOT).with_suffix("") for path in (ROOT / "helpers").rglob("*.py"))
     modules = {".".join(path.parts).removesuffix(".__init__") for path in files} - {"helpers", "helpers.__main__"}
     assert sorted(named) == sorted(modules)
-    assert [name.partition(".")[2] for name in named if name.count(".") == 1] == list(WINGS)
     assert named.index("helpers.clustering.distances") < named.index("helpers.clustering.silhouette")
+
+
+def test_each_wing_is_a_page_of_the_book_and_nothing_else_is():
+    entries = [chapter for part in read_yaml(ROOT, "book/_toc.yml")["parts"] for chapter in part["chapters"]]
+    (api,) = (entry for entry in entries if entry["file"] == "book/api")
+    assert [section["file"] for section in api["sections"]] == [f"book/api/{wing}" for wing in WINGS]
+    assert {path.stem for path in (ROOT / "book" / "api").iterdir()} == set(WINGS)
+    overview = (ROOT / "book" / "api.md").read_text(encoding="utf-8")
+    assert re.findall(r"<api/(\w+)>` \| \S+ ", overview) == list(WINGS)
+
+
+def test_a_page_of_the_api_that_is_missing_is_written(sources):
+    page = sources / "book" / "api" / "study.md"
+    text = page.read_bytes()
+    page.unlink()
+    assert sync(sources) == [page] and page.read_bytes() == text
 
 
 def test_every_parameter_has_a_comment_that_fits_a_line():
