@@ -81,7 +81,7 @@ def plot_rows(pairs: pd.DataFrame) -> Figure:
     `pairs` is from `helpers.clustering.lengths.length_pairs`. Each pair is drawn in the plane that it spans, where
     lengths, angle and distance are the true ones.
     """
-    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.6), layout="constrained")
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
     as_they_are = pairs[["first", "second", "distance"]].to_numpy()
     divided = np.column_stack([np.ones((len(pairs), 2)), pairs["unit_distance"]])
     titles = ("as they are", "divided by their lengths")
@@ -108,13 +108,14 @@ def plot_rows(pairs: pd.DataFrame) -> Figure:
 def plot_crowding(distances: dict[str, np.ndarray]) -> Figure:
     """Draw histograms of distances over their mean, one below the other on one axis; the last is set off.
 
-    Beside the name of each is its spread, the standard deviation over the mean.
+    Beside the name of each is its spread, the standard deviation over the mean. Very few of the largest distances are
+    not shown.
     """
     ratios = {name: values / max(values.mean(), 1e-12) for name, values in distances.items()}
     figure, axes = plt.subplots(
         len(ratios), 1, figsize=(7.2, 0.9 * len(ratios) + 0.7), sharex=True, layout="constrained"
     )
-    bins = np.linspace(0, max(2, *(values.max() for values in ratios.values())), 101)
+    bins = np.linspace(0, max(2, *(np.quantile(values, 0.999) for values in ratios.values())), 101)
     for ax, (name, values) in zip(axes, ratios.items()):
         ax.hist(values, bins, color=GAIN if ax is axes[-1] else "#b9bfc6", linewidth=0)
         ax.text(1, 0.6, f"{name}\nspread {values.std():.2g}", ha="right", va="center", fontsize="small",
@@ -134,6 +135,8 @@ def plot_explained_variance(explained_variance_ratio: np.ndarray, kept: int, ax:
     ax.plot(np.arange(1, len(share) + 1), share, color=GAIN)
     ax.axvline(kept, color=LOSS, linestyle="--", label=f"{kept} kept: {share[kept - 1]:.0%}")
     ax.set(xlabel="number of principal components", ylabel="explained variance", ylim=(0, 1.02), xscale="log")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_formatter("{x:.0%}")
     ax.legend(loc="lower right")
     return ax
 
