@@ -13,6 +13,7 @@ from ..core.conventions import listed
 
 # Kneedle needs a curve, and fewer values of k than this make none.
 SHORTEST_CURVE = 4
+_NO_CURVE = f"With fewer than {SHORTEST_CURVE} values of k there is no curve in which an elbow could be found."
 _TERMS = {
     "share_positive": "the share of positive samples",
     "size_positive": "how positive the positive samples are",
@@ -170,6 +171,8 @@ def below_chord(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Series:
 
 def chord_sentence(below: pd.Series, elbow: int | None) -> str:
     """Say how far a curve is below the line of `below_chord` at its elbow, and whether the elbow is sharp."""
+    if len(below) < SHORTEST_CURVE:
+        return _NO_CURVE
     if elbow is None:
         return "Kneedle names no elbow here: nowhere does the curve bulge clearly below the line."
     near = [str(k) for k in below.index[below >= 0.9 * below[elbow]] if k != elbow]
@@ -200,7 +203,7 @@ def elbow_by_k_min(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Seri
 def elbow_sentence(by_k_max: pd.Series, by_k_min: pd.Series | None = None) -> str:
     """Say where the elbow is and whether it moves, from `elbow_by_k_max` and, if given, `elbow_by_k_min`."""
     if by_k_max.empty:
-        return f"With fewer than {SHORTEST_CURVE} values of k there is no curve in which an elbow could be found."
+        return _NO_CURVE
     elbow, stop = by_k_max.iloc[-1], int(by_k_max.index[-1])
     if pd.isna(elbow):
         earlier = by_k_max.dropna()

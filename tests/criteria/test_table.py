@@ -123,6 +123,7 @@ def test_it_is_said_how_sharp_an_elbow_is():
     blunt = below_chord(K, [100, 60, 34, 23, 16, 14, 12, 10, 8])
     assert "nine tenths of that are reached at k = 5, too: the elbow is blunt" in chord_sentence(blunt, 4)
     assert chord_sentence(below, None).startswith("Kneedle names no elbow here")
+    assert chord_sentence(below[:3], None).startswith("With fewer than 4 values of k")
 
 
 @pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])
