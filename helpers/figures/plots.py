@@ -94,9 +94,8 @@ def plot_rows(pairs: pd.DataFrame) -> Figure:
             for end in zip(x, y):
                 ax.annotate("", end, (0, 0), arrowprops={"arrowstyle": "-|>", "color": color, "shrinkB": 0, "lw": 1.8})
             ax.plot(x, y, "--", color=color, linewidth=1.4)
-            ax.annotate(f"{name}: {distance:.3g}", (x.mean(), y.mean()), xytext=(0, 9 * side),
-                        textcoords="offset points", ha="center", va="center", color=color,
-                        fontsize="small")  # fmt: skip
+            ax.annotate(f"{name}: {distance:.3g}", (x[1], y[1]), xytext=(7, 8 * side), textcoords="offset points",
+                        ha="left", va="center", color=color)  # fmt: skip
         ax.plot(0, 0, "o", color=_GREY)
         ax.set_title(title)
         ax.set_aspect("equal")
@@ -118,8 +117,7 @@ def plot_crowding(distances: dict[str, np.ndarray]) -> Figure:
     bins = np.linspace(0, max(2, *(np.quantile(values, 0.999) for values in ratios.values())), 101)
     for ax, (name, values) in zip(axes, ratios.items()):
         ax.hist(values, bins, color=GAIN if ax is axes[-1] else "#b9bfc6", linewidth=0)
-        ax.text(1, 0.6, f"{name}\nspread {values.std():.2g}", ha="right", va="center", fontsize="small",
-                transform=ax.transAxes)  # fmt: skip
+        ax.text(1, 0.6, f"{name}\nspread {values.std():.2g}", ha="right", va="center", transform=ax.transAxes)  # fmt: skip
         ax.axvline(1, color=LOSS, linestyle="--", linewidth=1)
         ax.set_yticks([])
         ax.grid(False, axis="y")
