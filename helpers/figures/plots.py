@@ -117,7 +117,8 @@ def plot_crowding(distances: dict[str, np.ndarray]) -> Figure:
     bins = np.linspace(0, max(2, *(np.quantile(values, 0.999) for values in ratios.values())), 101)
     for ax, (name, values) in zip(axes, ratios.items()):
         ax.hist(values, bins, color=GAIN if ax is axes[-1] else "#b9bfc6", linewidth=0)
-        ax.text(1, 0.6, f"{name}\nspread {values.std():.2g}", ha="right", va="center", transform=ax.transAxes)  # fmt: skip
+        words = f"{name}\nspread {values.std():.2g}"
+        ax.text(1, 0.6, words, ha="right", va="center", transform=ax.transAxes)
         ax.axvline(1, color=LOSS, linestyle="--", linewidth=1)
         ax.set_yticks([])
         ax.grid(False, axis="y")
