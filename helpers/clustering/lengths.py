@@ -9,10 +9,11 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import gen_batches
 
-from .centring import check_points, row_norms
+from .centring import check_points, row_norms, unit_rows
 from .silhouette import silhouette_samples
 
 _BATCH = 4096  # rows that are held in float64 at once
+_PAIRED = 200  # rows among which a pair is chosen, at most
 
 
 def row_lengths(X: np.ndarray) -> np.ndarray:
@@ -32,6 +33,51 @@ def length_variation(X: np.ndarray) -> float:
     """
     lengths = row_lengths(X)
     return float(lengths.std() / lengths.mean()) if lengths.any() else 0.0
+
+
+def length_pairs(X: np.ndarray) -> pd.DataFrame:
+    """Choose a pair of long rows and a pair of short ones, to show what length does to a distance.
+
+    Both are taken from the tenth of the rows that is longest, or shortest, and point apart as such pairs usually do.
+
+    Parameters
+    ----------
+    X : array-like, shape (n, d)
+        At least two rows.
+
+    Returns
+    -------
+    DataFrame
+        A row each for ``long`` and ``short``: the lengths ``first`` and ``second``, the ``angle`` between the rows in
+        radians, their Euclidean ``distance``, and ``unit_distance``, that of the rows divided by their lengths.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> length_pairs(np.array([[1.0, 0.0], [0.0, 1.0], [3.0, 0.0], [0.0, 3.0]])).round(2).loc["long"].tolist()
+    [3.0, 3.0, 1.57, 4.24, 1.41]
+    """
+    lengths = row_lengths(X)
+    size = min(max(2, len(X) // 10), _PAIRED)
+    order = np.argsort(lengths, kind="stable")
+    chosen = {"long": order[-size:], "short": order[:size]}
+    unit = {name: unit_rows(np.asarray(X)[rows].astype(np.float64)) for name, rows in chosen.items()}
+    first, second = np.triu_indices(size, 1)
+    cosines = {name: np.clip((rows @ rows.T)[first, second], -1, 1) for name, rows in unit.items()}
+    usual = np.median(np.concatenate([*cosines.values()]))
+    pairs = {}
+    for name, rows in chosen.items():
+        best = np.abs(cosines[name] - usual).argmin()
+        i, j = first[best], second[best]
+        ends = np.asarray(X)[rows[[i, j]]].astype(np.float64)
+        pairs[name] = {
+            "first": lengths[rows[i]],
+            "second": lengths[rows[j]],
+            "angle": np.arccos(cosines[name][best]),
+            "distance": np.linalg.norm(ends[0] - ends[1]),
+            "unit_distance": np.linalg.norm(unit[name][i] - unit[name][j]),
+        }
+    return pd.DataFrame(pairs).T
 
 
 def with_variation(X: np.ndarray, variation: float) -> np.ndarray:

@@ -13,6 +13,7 @@ from ..core.conventions import listed
 
 # Kneedle needs a curve, and fewer values of k than this make none.
 SHORTEST_CURVE = 4
+_NO_CURVE = f"With fewer than {SHORTEST_CURVE} values of k there is no curve in which an elbow could be found."
 _TERMS = {
     "share_positive": "the share of positive samples",
     "size_positive": "how positive the positive samples are",
@@ -147,6 +148,42 @@ def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
     return None if elbow is None else int(elbow)
 
 
+def below_chord(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Series:
+    """Measure how far an inertia curve runs below the straight line from its first point to its last.
+
+    Returns
+    -------
+    Series
+        Indexed by ``k``: the distance straight down, as a share of the fall from the first point to the last; 0
+        everywhere where the curve does not fall.
+
+    Examples
+    --------
+    >>> below_chord([2, 3, 4], [10, 4, 0]).round(2).tolist()
+    [0.0, 0.1, 0.0]
+    """
+    values = np.asarray(inertia, dtype=float)
+    chord = np.interp(k_values, [k_values[0], k_values[-1]], [values[0], values[-1]])
+    fall = values[0] - values[-1]
+    below = (chord - values) / fall if fall > 0 else np.zeros(len(values))
+    return pd.Series(below, index=pd.Index(k_values, name="k"), name="below")
+
+
+def chord_sentence(below: pd.Series, elbow: int | None) -> str:
+    """Say how far a curve is below the line of `below_chord` at its elbow, and whether the elbow is sharp."""
+    if len(below) < SHORTEST_CURVE:
+        return _NO_CURVE
+    if elbow is None:
+        return "Kneedle names no elbow here: nowhere does the curve bulge clearly below the line."
+    near = [str(k) for k in below.index[below >= 0.9 * below[elbow]] if k != elbow]
+    sharp = (
+        f"nine tenths of that are reached at k = {listed(near, ' and ')}, too: the elbow is blunt"
+        if near
+        else "no other k reaches nine tenths of that: the elbow is sharp"
+    )
+    return f"At the elbow, k = {elbow}, the curve is {below[elbow]:.0%} of its whole fall below the line; {sharp}."
+
+
 def elbow_by_k_max(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Series:
     """Find the elbow that stopping at each k would give, indexed by ``k_max``; missing where there is none."""
     stops = range(SHORTEST_CURVE, len(k_values) + 1)
@@ -166,7 +203,7 @@ def elbow_by_k_min(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Seri
 def elbow_sentence(by_k_max: pd.Series, by_k_min: pd.Series | None = None) -> str:
     """Say where the elbow is and whether it moves, from `elbow_by_k_max` and, if given, `elbow_by_k_min`."""
     if by_k_max.empty:
-        return f"With fewer than {SHORTEST_CURVE} values of k there is no curve in which an elbow could be found."
+        return _NO_CURVE
     elbow, stop = by_k_max.iloc[-1], int(by_k_max.index[-1])
     if pd.isna(elbow):
         earlier = by_k_max.dropna()

@@ -75,14 +75,56 @@ def _mark_k(ax: Axes, k_values: Sequence[int]) -> None:
     ax.set_xlabel("number of clusters k")
 
 
-def plot_distribution(values: np.ndarray, label: str, ax: Axes | None = None) -> Axes:
-    """Draw a histogram of `values`, with their mean."""
-    ax = _axes(ax)
-    sns.histplot(x=values, ax=ax, color=GAIN, edgecolor="white")
-    ax.axvline(values.mean(), color=LOSS, linestyle="--", label=f"mean {values.mean():.3g}")
-    ax.set(xlabel=label, ylabel="count", xlim=(min(0, values.min()), None))
-    ax.legend()
-    return ax
+def plot_rows(pairs: pd.DataFrame) -> Figure:
+    """Draw two long and two short rows from the origin, as they are and divided by their lengths.
+
+    `pairs` is from `helpers.clustering.lengths.length_pairs`. Each pair is drawn in the plane that it spans, where
+    lengths, angle and distance are the true ones.
+    """
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), layout="constrained")
+    as_they_are = pairs[["first", "second", "distance"]].to_numpy()
+    divided = np.column_stack([np.ones((len(pairs), 2)), pairs["unit_distance"]])
+    titles = ("as they are", "divided by their lengths")
+    for ax, rows, title in zip(axes, (as_they_are, divided), titles):
+        for (name, angle), (*lengths, distance), color, side in zip(
+            pairs["angle"].items(), rows, (LOSS, GAIN), (1, -1)
+        ):
+            directions = np.pi / 2 + angle / 2 * np.array([1, -1])
+            x, y = lengths * np.cos(directions), lengths * np.sin(directions)
+            for end in zip(x, y):
+                ax.annotate("", end, (0, 0), arrowprops={"arrowstyle": "-|>", "color": color, "shrinkB": 0, "lw": 1.8})
+            ax.plot(x, y, "--", color=color, linewidth=1.4)
+            ax.annotate(f"{name}: {distance:.3g}", (x[1], y[1]), xytext=(7, 8 * side), textcoords="offset points",
+                        ha="left", va="center", color=color)  # fmt: skip
+        ax.plot(0, 0, "o", color=_GREY)
+        ax.set_title(title)
+        ax.set_aspect("equal")
+        ax.margins(0.12)
+        ax.set_axis_off()
+    return figure
+
+
+def plot_crowding(distances: dict[str, np.ndarray]) -> Figure:
+    """Draw histograms of distances over their mean, one below the other on one axis; the last is set off.
+
+    Beside the name of each is its spread, the standard deviation over the mean. Very few of the largest distances are
+    not shown.
+    """
+    ratios = {name: values / max(values.mean(), 1e-12) for name, values in distances.items()}
+    figure, axes = plt.subplots(
+        len(ratios), 1, figsize=(7.2, 0.9 * len(ratios) + 0.7), sharex=True, layout="constrained"
+    )
+    bins = np.linspace(0, max(2, *(np.quantile(values, 0.999) for values in ratios.values())), 101)
+    for ax, (name, values) in zip(axes, ratios.items()):
+        ax.hist(values, bins, color=GAIN if ax is axes[-1] else "#b9bfc6", linewidth=0)
+        words = f"{name}\nspread {values.std():.2g}"
+        ax.text(1, 0.6, words, ha="right", va="center", transform=ax.transAxes)
+        ax.axvline(1, color=LOSS, linestyle="--", linewidth=1)
+        ax.set_yticks([])
+        ax.grid(False, axis="y")
+        sns.despine(ax=ax, left=True)
+    axes[-1].set_xlabel("distance, divided by the mean distance")
+    return figure
 
 
 def plot_explained_variance(explained_variance_ratio: np.ndarray, kept: int, ax: Axes | None = None) -> Axes:
@@ -92,6 +134,8 @@ def plot_explained_variance(explained_variance_ratio: np.ndarray, kept: int, ax:
     ax.plot(np.arange(1, len(share) + 1), share, color=GAIN)
     ax.axvline(kept, color=LOSS, linestyle="--", label=f"{kept} kept: {share[kept - 1]:.0%}")
     ax.set(xlabel="number of principal components", ylabel="explained variance", ylim=(0, 1.02), xscale="log")
+    ax.xaxis.set_major_formatter("{x:,.0f}")
+    ax.yaxis.set_major_formatter("{x:.0%}")
     ax.legend(loc="lower right")
     return ax
 
@@ -127,6 +171,42 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
     ax.set(ylabel="inertia", ylim=(0, 1.05 * np.max(inertia)))
     _mark_k(ax, k_values)
     return ax
+
+
+def plot_chord(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None, ax: Axes | None = None) -> Axes:
+    """Draw inertia against k with the straight line from its first point to its last, and how far it is below it."""
+    ax = plot_inertia(k_values, inertia, None, ax)
+    chord = np.interp(k_values, [k_values[0], k_values[-1]], [inertia[0], inertia[-1]])
+    ax.plot([k_values[0], k_values[-1]], chord[[0, -1]], "--", color=_GREY, label="from the first point to the last")
+    ax.vlines(k_values, inertia, chord, color="#b9bfc6", linewidth=1.2, zorder=1)
+    if elbow is not None:
+        at = list(k_values).index(elbow)
+        ax.vlines(elbow, inertia[at], chord[at], color=LOSS, linewidth=3, label=f"below it at the elbow, k = {elbow}")
+        ax.plot(elbow, inertia[at], "o", color=LOSS, markersize=10)
+    ax.legend()
+    return ax
+
+
+def plot_cells(
+    points: np.ndarray, labels: Sequence[np.ndarray], centers: Sequence[np.ndarray], titles: Sequence[str]
+) -> Figure:
+    """Draw k-means clusterings of points (n, 2), three in a row, with the centres and their cells."""
+    n_rows = -(-len(labels) // 3)
+    figure, axes = plt.subplots(n_rows, 3, figsize=(7.2, 2.6 * n_rows), squeeze=False, layout="constrained")
+    (left, bottom), (right, top) = (points.min(axis=0) - 0.7, points.max(axis=0) + 0.7)
+    places = np.stack(np.meshgrid(np.linspace(left, right, 240), np.linspace(bottom, top, 240)), axis=-1)
+    for ax, clusters, means, title in zip(axes.flat, labels, centers, titles):
+        colors = np.array(cluster_colors(len(means)))
+        nearest = np.linalg.norm(places[:, :, np.newaxis] - means, axis=-1).argmin(axis=-1)
+        ax.imshow(colors[nearest], extent=(left, right, bottom, top), origin="lower", alpha=0.22, aspect="equal")
+        ax.scatter(points[:, 0], points[:, 1], s=7, c=colors[clusters], linewidth=0)
+        ax.plot(means[:, 0], means[:, 1], "X", color="black", markersize=8, markeredgecolor="white")
+        ax.set_title(title, fontsize="small")
+        ax.set(xticks=[], yticks=[])
+        ax.grid(False)
+    for ax in axes.flat[len(labels) :]:
+        ax.set_axis_off()
+    return figure
 
 
 def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score, silhouette_score
 from helpers.clustering.lengths import (
     cross_scores,
     length_auc,
+    length_pairs,
     length_variation,
     row_lengths,
     shuffle_lengths,
@@ -31,6 +32,24 @@ def test_lengths_and_their_variation():
     assert length_variation(X) == pytest.approx(row_lengths(X).std() / row_lengths(X).mean())
     assert length_variation(normalize_features(X, "unit")) == pytest.approx(0, abs=1e-6)
     assert length_variation(np.zeros((3, 2))) == 0
+
+
+def test_pairs_are_of_long_and_of_short_rows_at_the_usual_angle():
+    pairs = length_pairs(X)
+    lengths = np.sort(row_lengths(X))
+    assert pairs.loc["long", ["first", "second"]].min() >= lengths[-8]
+    assert pairs.loc["short", ["first", "second"]].max() <= lengths[7]
+    sides, angle = pairs[["first", "second"]], pairs["angle"]
+    law_of_cosines = np.sqrt((sides**2).sum(axis=1) - 2 * sides.prod(axis=1) * np.cos(angle))
+    np.testing.assert_allclose(pairs["distance"], law_of_cosines)
+    np.testing.assert_allclose(pairs["unit_distance"], 2 * np.sin(angle / 2))
+    assert abs(angle["long"] - angle["short"]) < 0.2
+
+
+def test_pairs_of_very_few_rows_and_of_rows_of_zeros():
+    pairs = length_pairs(np.array([[0.0, 0.0], [0.0, 0.0], [1.0, 0.0]]))
+    assert pairs.loc["short", "distance"] == 0 and pairs.loc["long", "distance"] == 1
+    assert list(length_pairs(X[:2])["distance"]) == [pytest.approx(np.linalg.norm(X[0] - X[1]))] * 2
 
 
 @pytest.mark.parametrize("variation", [0, 0.1, 0.3])

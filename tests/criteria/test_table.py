@@ -13,6 +13,8 @@ from sklearn.datasets import make_blobs
 from helpers.clustering.silhouette import silhouette_samples, silhouette_table
 from helpers.clustering.sweep import KMeansSweep, sweep_kmeans
 from helpers.criteria.curves import (
+    below_chord,
+    chord_sentence,
     elbow_by_k_max,
     elbow_by_k_min,
     elbow_sentence,
@@ -102,6 +104,26 @@ def test_an_elbow_that_stays_is_said_to_stay():
     assert len(elbow_by_k_min([2, 3], [2.0, 1.0])) == 0
     alone = [2, 3, 4, 5], [100, 30, 20, 10]
     assert elbow_sentence(elbow_by_k_max(*alone), elbow_by_k_min(*alone)) == "The elbow of the inertia is at k = 3."
+
+
+def test_the_distance_below_the_chord_is_zero_at_both_ends_and_on_a_straight_line():
+    below = below_chord(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])
+    assert below.iloc[[0, -1]].tolist() == [0, 0] and below.idxmax() == 4
+    assert below[4] == pytest.approx((100 - 92 * 2 / 8 - 20) / 92)
+    np.testing.assert_allclose(below_chord(K, np.linspace(100, 20, 9)), 0, atol=1e-12)
+    assert not below_chord(K, np.full(9, 5.0)).any() and not below_chord([5], [3.0]).any()
+
+
+def test_it_is_said_how_sharp_an_elbow_is():
+    below = below_chord(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])
+    assert chord_sentence(below, 4) == (
+        "At the elbow, k = 4, the curve is 62% of its whole fall below the line; "
+        "no other k reaches nine tenths of that: the elbow is sharp."
+    )
+    blunt = below_chord(K, [100, 60, 34, 23, 16, 14, 12, 10, 8])
+    assert "nine tenths of that are reached at k = 5, too: the elbow is blunt" in chord_sentence(blunt, 4)
+    assert chord_sentence(below, None).startswith("Kneedle names no elbow here")
+    assert chord_sentence(below[:3], None).startswith("With fewer than 4 values of k")
 
 
 @pytest.mark.parametrize("table", [BLOBS, NOISE], ids=["blobs", "noise"])

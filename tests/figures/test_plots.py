@@ -32,11 +32,12 @@ VALLEYS = pd.DataFrame({"valley": [0.2, 0.6, 0.3, -0.4], "valley_spread": 0.1}, 
 INTERVALS = pd.DataFrame({"mean": [0.3, 0.1], "low": [0.2, 0.0], "high": [0.5, 0.2]}, index=["score", "verdict"])
 
 AXES = {
-    "distribution": lambda ax: plots.plot_distribution(RNG.normal(5, 1, 50), "norm", ax),
     "explained variance": lambda ax: plots.plot_explained_variance(np.array([0.6, 0.3, 0.1]), 2, ax),
     "map": lambda ax: plots.plot_map(RNG.normal(size=(60, 2)), LABELS[1], "map", ax),
     "inertia": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), 3, ax),
     "inertia without elbow": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), None, ax),
+    "chord": lambda ax: plots.plot_chord(K, np.array([4.0, 2, 1, 1]), 3, ax),
+    "chord without elbow": lambda ax: plots.plot_chord(K, np.array([4.0, 3, 2, 1]), None, ax),
     "elbows": lambda ax: plots.plot_elbows(ELBOWS, ax),
     "scores": lambda ax: plots.plot_scores(TABLE, ax),
     "lines": lambda ax: plots.plot_lines({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]}, K, "value", ax),
@@ -228,6 +229,46 @@ def test_inertia_is_drawn_as_it_is():
     assert curve.get_xdata().tolist() == K and curve.get_ydata().tolist() == [4, 3, 2, 1]
     assert list(elbow.get_xdata()) == [3, 3]
     assert len(plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), None).lines) == 1
+
+
+def test_a_chord_joins_the_ends_and_the_elbow_is_marked():
+    ax = plots.plot_chord(K, np.array([4.0, 2, 1, 1]), 3)
+    curve, chord, mark = ax.lines
+    assert list(chord.get_xdata()) == [K[0], K[-1]] and list(chord.get_ydata()) == [4, 1]
+    assert list(mark.get_xdata()) == [3] and list(mark.get_ydata()) == [2]
+    below = ax.collections[-1].get_segments()
+    np.testing.assert_allclose(below, [[[3, 2], [3, 3]]])
+    assert len(plots.plot_chord(K, np.array([4.0, 2, 1, 1]), None).lines) == 2
+
+
+def test_rows_are_drawn_with_their_true_distances():
+    pairs = pd.DataFrame(
+        {"first": [4.0, 1.0], "second": [3.0, 2.0], "angle": [1.0, 0.9], "distance": 0.0, "unit_distance": 0.0},
+        index=["long", "short"],
+    )
+    pairs["distance"] = np.sqrt(
+        pairs["first"] ** 2 + pairs["second"] ** 2 - 2 * pairs["first"] * pairs["second"] * np.cos(pairs["angle"])
+    )
+    pairs["unit_distance"] = 2 * np.sin(pairs["angle"] / 2)
+    for ax, column in zip(plots.plot_rows(pairs).axes, ("distance", "unit_distance")):
+        ends = [np.column_stack(line.get_data()) for line in ax.lines if len(line.get_xdata()) == 2]
+        np.testing.assert_allclose([np.linalg.norm(a - b) for a, b in ends], pairs[column])
+
+
+def test_crowds_share_an_axis_of_distances_over_their_mean():
+    figure = plots.plot_crowding({"noise": np.array([1.0, 3.0]), "images": np.array([10.0, 10.0])})
+    assert [ax.texts[0].get_text() for ax in figure.axes] == ["noise\nspread 0.5", "images\nspread 0"]
+    assert [sum(bar.get_height() for bar in ax.patches) for ax in figure.axes] == [2, 2]
+
+
+def test_cells_belong_to_the_nearest_centre():
+    points, centers = np.array([[0.0, 0.0], [4.0, 0.0]]), np.array([[0.0, 0.0], [4.0, 0.0]])
+    clusterings = [np.array([0, 0]), np.array([0, 1])]
+    figure = plots.plot_cells(points, clusterings, [np.array([[2.0, 0.0]]), centers], ["one", "two"])
+    assert [ax.get_title() for ax in figure.axes] == ["one", "two", ""]
+    one, two = (ax.images[0].get_array()[..., :3] for ax in figure.axes[:2])
+    assert len(np.unique(one.reshape(-1, 3), axis=0)) == 1
+    np.testing.assert_allclose(two[0, [0, -1]], plots.cluster_colors(2), atol=0.01)
 
 
 def test_every_axis_of_values_is_labelled():

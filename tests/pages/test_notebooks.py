@@ -440,6 +440,7 @@ def test_chance_in_the_first_chapter_does_not_count_an_image_as_its_own_neighbou
     shown = {
         **{"np": np, "pd": pd, "images": SimpleNamespace(labels=labels), "study": SimpleNamespace(labels=labels)},
         "neighbors": NearestNeighbors().fit([[0.0], [1], [8], [9]]),
+        "Markdown": str,
     }
     exec(source, shown)
     assert shown["same"] == 1 and shown["chance"] == pytest.approx(1 / 3)
