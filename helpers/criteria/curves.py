@@ -86,7 +86,7 @@ def range_words(values: pd.Series, form: str) -> str:
     >>> range_words(pd.Series({2: 0.1, 3: 0.3}), ".0%"), range_words(pd.Series({2: 0.1, 3: 0.1}), ".0%")
     ('smallest at k = 2 (10%) and largest at k = 3 (30%)', 'the same at every k (10%)')
     """
-    least, most = (f"{value:{form}}".replace("-", _MINUS) for value in (values.min(), values.max()))
+    least, most = (f"{value:z{form}}".replace("-", _MINUS) for value in (values.min(), values.max()))
     low, high = f"{extreme_words(values, smallest=True)} ({least})", f"{extreme_words(values)} ({most})"
     return low if len(extreme_k(values)) == values.notna().sum() else f"{low} and {high}"
 
@@ -353,8 +353,8 @@ def cluster_sentence(step: tuple[int, int], labels: np.ndarray, change: np.ndarr
     members = before == cluster
     part = f"{change[members].sum() / len(change):+.4f} of {change.mean():+.4f}".replace("-", _MINUS)
     sentence = (
-        f"From k = {step[0]} to {step[1]}, the images of one cluster alone, the {members.sum():,} of cluster {cluster} "
-        f"at k = {step[0]}, change the score by {part}; "
+        f"From k = {step[0]} to {step[1]}, the images of one cluster alone ({members.sum():,} in cluster "
+        f"{cluster} at k = {step[0]}) change the score by {part}; "
     )
     homes = pd.Series(after[members]).value_counts(normalize=True)
     if len(homes) == 1:

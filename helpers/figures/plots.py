@@ -76,6 +76,10 @@ def _mark_k(ax: Axes, k_values: Sequence[int]) -> None:
     ax.set_xlabel("number of clusters k")
 
 
+def _legend_above(ax: Axes, n_columns: int = 3) -> None:
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=n_columns, fontsize="small")
+
+
 def plot_distribution(values: np.ndarray, label: str, ax: Axes | None = None) -> Axes:
     """Draw a histogram of `values`, with their mean."""
     ax = _axes(ax)
@@ -292,7 +296,7 @@ def plot_signs(table: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None)
                 label="range of data without clusters" if k == low.index[0] else None)  # fmt: skip
     ax.set(ylabel="share of samples", ylim=(0, None))
     ax.yaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=3, fontsize="small")
+    _legend_above(ax)
     _mark_k(ax, table.index)
     return ax
 
@@ -300,12 +304,12 @@ def plot_signs(table: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None)
 def plot_identity(identity: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw what positive samples add to the score and negative ones take from it, and the score, for each k."""
     ax = _axes(ax)
-    ax.bar(identity.index, identity["gain"], color=GAIN, label="given by positive samples", linewidth=0)
-    ax.bar(identity.index, -identity["loss"], color=LOSS, label="taken by negative samples", linewidth=0)
+    ax.bar(identity.index, identity["gain"], color=GAIN, label="given by positive ones", linewidth=0)
+    ax.bar(identity.index, -identity["loss"], color=LOSS, label="taken by negative ones", linewidth=0)
     ax.plot(identity.index, identity["score"], "o-", color="black", label="score")
     ax.axhline(0, color=_GREY, linewidth=1)
     ax.set(ylabel="part of the mean silhouette")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _legend_above(ax)
     _mark_k(ax, identity.index)
     return ax
 
@@ -316,7 +320,7 @@ def plot_distances(distances: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(distances.index, distances["b"], "s-", color=LOSS, label="b, to the rival")
     ax.plot(distances.index, distances["a"], "o-", color=GAIN, label="a, to the own cluster")
     ax.set(ylabel="mean distance")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _legend_above(ax)
     _mark_k(ax, distances.index)
     return ax
 
@@ -376,7 +380,7 @@ def plot_terms(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for at in k[steps["disagree"]]:
         ax.axvspan(at - 0.5, at + 0.5, color="#d9d9d9", zorder=0, linewidth=0)
     ax.axhline(0, color=_GREY, linewidth=1)
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=2, fontsize="small")
+    _legend_above(ax, n_columns=2)
     _mark_k(ax, k)
     ax.set(xlabel="step that ends at k", ylabel="change")
     return ax
@@ -391,7 +395,7 @@ def plot_change(before: np.ndarray, after: np.ndarray, names: tuple[str, str], a
         ax.axvline(values.mean(), color=color, linestyle="--", linewidth=1.2)
     ax.axvline(0, color=_GREY, linewidth=1)
     ax.set(xlabel="silhouette", ylabel="number of images")
-    ax.legend()
+    _legend_above(ax)
     return ax
 
 

@@ -139,6 +139,8 @@ def test_a_criterion_that_finds_several_k_equally_good_names_none_of_them():
         ([0.3, 0.1, 0.3], "largest at k = 2 and 4 alike", "finds k = 2 and 4 equally good", None),
         ([0.3, 0.3 + 1e-13, 0.3], "the same at every k", "finds every k equally good", "the same at every k (30%)"),
         ([np.nan, 0.3, np.nan], "known at k = 3 only", "prefers k = 3", "known at k = 3 only (30%)"),
+        ([-0.0, 0.3, -0.2], "largest at k = 3", "prefers k = 3", "smallest at k = 4 (\N{MINUS SIGN}20%)"),
+        ([-0.0, -0.0, 0.3], "largest at k = 4", "prefers k = 4", "smallest at k = 2 and 3 alike (0%)"),
         ([0.3, np.nan, 0.3], "largest at k = 2 and 4 alike", "finds k = 2 and 4 equally good", None),
     ],
 )
@@ -183,7 +185,7 @@ def test_the_cluster_that_moves_the_score_is_followed():
     assert telling_cluster(before, np.zeros(6)) in (0, 1)
     told = cluster_sentence((2, 3), np.stack([before, after]), change, np.array([2, 2, 0, 1, 0, 0]))
     assert told == (
-        "From k = 2 to 3, the images of one cluster alone, the 4 of cluster 0 at k = 2, change the score by "
+        "From k = 2 to 3, the images of one cluster alone (4 in cluster 0 at k = 2) change the score by "
         "\N{MINUS SIGN}0.1000 of \N{MINUS SIGN}0.0800; 50% of them go to cluster 0 and 50% to cluster 2, and for 75% "
         "of them one of these two is now the rival of the other."
     )
