@@ -139,8 +139,18 @@ def test_a_criterion_that_finds_several_k_equally_good_names_none_of_them():
         ([0.3, 0.1, 0.3], "largest at k = 2 and 4 alike", "finds k = 2 and 4 equally good", None),
         ([0.3, 0.3 + 1e-13, 0.3], "the same at every k", "finds every k equally good", "the same at every k (30%)"),
         ([np.nan, 0.3, np.nan], "known at k = 3 only", "prefers k = 3", "known at k = 3 only (30%)"),
-        ([-0.0, 0.3, -0.2], "largest at k = 3", "prefers k = 3", "smallest at k = 4 (\N{MINUS SIGN}20%)"),
-        ([-0.0, -0.0, 0.3], "largest at k = 4", "prefers k = 4", "smallest at k = 2 and 3 alike (0%)"),
+        (
+            [-0.0, 0.3, -0.2],
+            "largest at k = 3",
+            "prefers k = 3",
+            "smallest at k = 4 (\N{MINUS SIGN}20%) and largest at k = 3 (30%)",
+        ),
+        (
+            [-0.0, -0.0, 0.3],
+            "largest at k = 4",
+            "prefers k = 4",
+            "smallest at k = 2 and 3 alike (0%) and largest at k = 4 (30%)",
+        ),
         ([0.3, np.nan, 0.3], "largest at k = 2 and 4 alike", "finds k = 2 and 4 equally good", None),
     ],
 )
