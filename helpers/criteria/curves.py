@@ -11,6 +11,7 @@ from kneed import KneeLocator
 
 from ..core.conventions import listed
 
+_MINUS = "\N{MINUS SIGN}"
 # Kneedle needs a curve, and fewer values of k than this make none.
 SHORTEST_CURVE = 4
 _NO_CURVE = f"With fewer than {SHORTEST_CURVE} values of k there is no curve in which an elbow could be found."
@@ -86,8 +87,8 @@ def range_words(values: pd.Series, form: str) -> str:
     >>> range_words(pd.Series({2: 0.1, 3: 0.3}), ".0%"), range_words(pd.Series({2: 0.1, 3: 0.1}), ".0%")
     ('smallest at k = 2 (10%) and largest at k = 3 (30%)', 'the same at every k (10%)')
     """
-    low = f"{extreme_words(values, smallest=True)} ({values.min():{form}})"
-    high = f"{extreme_words(values)} ({values.max():{form}})"
+    least, most = (f"{value:z{form}}".replace("-", _MINUS) for value in (values.min(), values.max()))
+    low, high = f"{extreme_words(values, smallest=True)} ({least})", f"{extreme_words(values)} ({most})"
     return low if len(extreme_k(values)) == values.notna().sum() else f"{low} and {high}"
 
 
@@ -114,6 +115,34 @@ def difference_words(difference: float) -> str:
     if abs(difference) < 0.0005:
         return "to three decimals the same as"
     return f"{abs(difference):.3f} {'higher' if difference > 0 else 'lower'} than"
+
+
+def near_best_sentence(score: pd.Series, error: pd.Series) -> str:
+    """Say which scores are within two standard errors of the largest.
+
+    Parameters
+    ----------
+    score : Series
+        Indexed by k.
+    error : Series
+        The standard errors of the differences from the largest, as ``paired_error`` of `compare_criteria`.
+
+    Examples
+    --------
+    >>> near_best_sentence(pd.Series({2: 0.5, 3: 0.9, 4: 0.8}), pd.Series({2: 0.1, 3: 0.0, 4: 0.1}))
+    'The largest score is that at k = 3; within two standard errors of it is the score at k = 4.'
+    """
+    if len(score) == 1:
+        return "One k was tried, so there is no other score to compare with."
+    best = extreme_k(score)
+    near = [k for k in score.index if k not in best and score.max() - score[k] <= 2 * error[k]]
+    largest = f"The largest score is that at {k_words(score)}" + (" alike" if len(best) > 1 else "")
+    if len(best) == len(score):
+        return "The scores are the same at every k."
+    if not near:
+        return f"{largest}; no other is within two standard errors of it."
+    are = "is the score" if len(near) == 1 else "are the scores"
+    return f"{largest}; within two standard errors of it {are} at k = {listed(map(str, near), ' and ')}."
 
 
 # --- the elbow --------------------------------------------------------------------------------------------------------
@@ -297,11 +326,100 @@ def step_sentence(distances: pd.DataFrame, samples: np.ndarray, steps: pd.DataFr
     where = "where score and share disagree most" if len(most) == 1 else "one of the steps where they disagree most"
     before, after = (samples[distances.index.get_loc(k)] > 0 for k in (k_from, k_to))
     change = distances.loc[k_to] / distances.loc[k_from] - 1
+    a, b = (f"{change[name]:+.1%}".replace("-", _MINUS) for name in "ab")
     return (
-        f"From k = {k_from} to {k_to}, {where}, a changes by {change['a']:+.1%} and b by "
-        f"{change['b']:+.1%} on average, and the score {'rises' if opposed[k_from, k_to] > 0 else 'falls'}; of "
-        f"{samples.shape[1]:,} images {int((~before & after).sum())} become positive and "
-        f"{int((before & ~after).sum())} cease to be."
+        f"From k = {k_from} to {k_to}, {where}, a changes by {a} and b by {b} on average, and the score "
+        f"{'rises' if opposed[k_from, k_to] > 0 else 'falls'}; of {samples.shape[1]:,} images "
+        f"{int((~before & after).sum())} become positive and {int((before & ~after).sum())} cease to be."
+    )
+
+
+def telling_step(steps: pd.DataFrame) -> tuple[int, int] | None:
+    """Find the step that changes the score most among those at which score and share disagree.
+
+    Parameters
+    ----------
+    steps : DataFrame
+        From `score_steps`.
+
+    Returns
+    -------
+    tuple of int or None
+        The k before and after it. Where none disagrees it is the step that changes the score most; None if there is no
+        step.
+    """
+    among = steps[steps["disagree"]] if steps["disagree"].any() else steps
+    return extreme_k(among["score"].abs())[0] if len(among) else None
+
+
+def telling_cluster(labels: np.ndarray, change: np.ndarray) -> int:
+    """Find the cluster whose images move the score most in the direction in which it goes.
+
+    Parameters
+    ----------
+    labels : ndarray, shape (n,)
+        The clusters before the step.
+    change : ndarray, shape (n,)
+        The change of each silhouette.
+
+    Examples
+    --------
+    >>> telling_cluster(np.array([0, 0, 1, 1]), np.array([0.3, 0.0, -0.5, 0.0]))
+    1
+    """
+    sums = pd.Series(change).groupby(labels).sum()
+    return int((sums if change.sum() > 0 else -sums).idxmax())
+
+
+def cluster_sentence(step: tuple[int, int], labels: np.ndarray, change: np.ndarray, rival: np.ndarray) -> str:
+    """Say what the images of `telling_cluster` take or give at a step, and where they go.
+
+    Parameters
+    ----------
+    step : tuple of int
+        The k before and after it.
+    labels : ndarray, shape (2, n)
+        The clusters before and after it.
+    change : ndarray, shape (n,)
+        The change of each silhouette.
+    rival : ndarray, shape (n,)
+        The rivals after it.
+    """
+    before, after = labels
+    cluster = telling_cluster(before, change)
+    members = before == cluster
+    part = f"{change[members].sum() / len(change):+.4f} of {change.mean():+.4f}".replace("-", _MINUS)
+    sentence = (
+        f"From k = {step[0]} to {step[1]}, the images of one cluster alone ({members.sum():,} in cluster "
+        f"{cluster} at k = {step[0]}) change the score by {part}; "
+    )
+    homes = pd.Series(after[members]).value_counts(normalize=True)
+    if len(homes) == 1:
+        return f"{sentence}all of them stay together."
+    (one, other), (first, second) = homes.index[:2], homes.iloc[:2]
+    facing = np.isin(after, [one, other]) & np.isin(rival, [one, other])
+    return (
+        f"{sentence}{first:.0%} of them go to cluster {one} and {second:.0%} to cluster {other}, and for "
+        f"{facing[members].mean():.0%} of them one of these two is now the rival of the other."
+    )
+
+
+def signs_sentence(table: pd.DataFrame, nulls: pd.DataFrame) -> str:
+    """Say how many samples are negative, and at how many k data without clusters have as few.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `silhouette_table`.
+    nulls : DataFrame
+        From `NullSilhouettes.table`.
+    """
+    most = nulls["positive_high"].groupby(level="n_clusters").max().reindex(table.index)
+    n_as_few = int((table["positive"] <= most).sum())
+    at = "at no k" if n_as_few == 0 else "at every k" if n_as_few == len(table) else f"at {n_as_few} of {len(table)} k"
+    return (
+        f"The share of negative samples is {range_words(table['negative'], '.1%')}. Among the data of the same shape "
+        f"without clusters there are some with as many positive samples as these images, or more, {at}."
     )
 
 

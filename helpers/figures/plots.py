@@ -10,6 +10,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
 from .lettering import show_as_it_is
@@ -73,6 +74,10 @@ def _axes(ax: Axes | None) -> Axes:
 def _mark_k(ax: Axes, k_values: Sequence[int]) -> None:
     ax.set_xticks(list(k_values))
     ax.set_xlabel("number of clusters k")
+
+
+def _legend_above(ax: Axes, n_columns: int = 3) -> None:
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=n_columns, fontsize="small")
 
 
 def plot_rows(pairs: pd.DataFrame) -> Figure:
@@ -253,16 +258,81 @@ def plot_lines(lines: dict[str, Sequence[float]], k_values: Sequence[int], ylabe
     return ax
 
 
+def plot_one_silhouette(
+    points: np.ndarray,
+    labels: np.ndarray,
+    chosen: int,
+    rival: int,
+    a: float,
+    b: float,
+    centres: np.ndarray | None = None,
+) -> Figure:
+    """Draw one point in the plane with lines to its own cluster and to its rival, and below what they come to.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, 2)
+    labels : ndarray of int, shape (n,)
+        The clusters, from 0.
+    chosen : int
+        The row of the point.
+    rival : int
+        The label of its rival.
+    a, b : float
+        Its mean distances to the own cluster and to the rival.
+    centres : ndarray, shape (k, 2), optional
+        If given, dashed lines lead to those of the two clusters.
+    """
+    figure, (plane, bars) = plt.subplots(2, 1, figsize=(7.2, 5.6), height_ratios=(2.4, 1), layout="constrained")
+    colors = cluster_colors(int(labels.max()) + 1)
+    own = int(labels[chosen])
+    for cluster, color in enumerate(colors):
+        members = points[labels == cluster]
+        if cluster in (own, rival):
+            for member in members:
+                plane.plot(*np.array([points[chosen], member]).T, color=color, linewidth=0.9, alpha=0.7, zorder=1)
+        plane.scatter(*members.T, s=36, color=color, linewidth=0, zorder=2)
+        words = {own: "its own cluster", rival: "its rival"}.get(cluster, "another cluster")
+        plane.annotate(words, (members[:, 0].mean(), members[:, 1].max()), xytext=(0, 9), textcoords="offset points",
+                       ha="center", fontsize="small")  # fmt: skip
+    for cluster in () if centres is None else (own, rival):
+        plane.plot(*np.array([points[chosen], centres[cluster]]).T, "--", color="black", linewidth=1.6, zorder=3)
+        plane.plot(*centres[cluster], "X", color="black", markersize=10, markeredgecolor="white", zorder=4)
+    plane.scatter(*points[chosen], s=150, color=colors[own], edgecolor="black", linewidth=2, zorder=5)
+    plane.set_aspect("equal", adjustable="datalim")
+    plane.set_axis_off()
+    _draw_comparison(bars, a, b, colors[own], colors[rival])
+    return figure
+
+
+def _draw_comparison(ax: Axes, a: float, b: float, own: tuple, rival: tuple) -> None:
+    """Draw the two distances of a silhouette as bars, and the silhouette as what the longer has beyond the shorter."""
+    low, high = sorted((a, b))
+    ax.barh([2, 1], [a, b], color=[own, rival], height=0.7, linewidth=0)
+    ax.barh(0, high - low, left=low, color=OTHER if b > a else LOSS, height=0.7, linewidth=0)
+    value = f"{(b - a) / high:.2f}".replace("-", "\N{MINUS SIGN}")
+    words = (f"a = {a:.2f}", f"b = {b:.2f}", f"s = (b \N{MINUS SIGN} a) / {'b' if b > a else 'a'} = {value}")
+    for y, end, text in zip((2, 1, 0), (a, b, high), words):
+        ax.annotate(text, (end, y), xytext=(6, 0), textcoords="offset points", va="center", fontsize="small")
+    names = ["difference", "to the rival", "to its own"]
+    ax.set_yticks([0, 1, 2], names)
+    ax.set(xlabel="mean distance", xlim=(0, 1.45 * high))
+    ax.grid(False, axis="y")
+
+
 def plot_knife(samples: np.ndarray, labels: np.ndarray, ax: Axes | None = None) -> Axes:
     """Draw the silhouettes of all samples, sorted within their clusters: Rousseeuw's (1987) silhouette plot."""
     ax = _axes(ax)
     gap = max(1, len(samples) // 100)
-    base = 0
+    base, written = 0, -np.inf
     for cluster, color in enumerate(cluster_colors(int(labels.max()) + 1)):
         widths = np.sort(samples[labels == cluster])
         ax.fill_betweenx(np.arange(base, base + len(widths)), 0, widths, color=color, linewidth=0, step="mid")
-        ax.text(-0.01, base + len(widths) / 2, str(cluster), ha="right", va="center", fontsize="small",
-                transform=ax.get_yaxis_transform())  # fmt: skip
+        middle = base + len(widths) / 2
+        if middle - written > len(samples) / 18:  # numbers of small clusters would cover each other
+            ax.text(-0.01, middle, str(cluster), ha="right", va="center", fontsize="small",
+                    transform=ax.get_yaxis_transform())  # fmt: skip
+            written = middle
         base += len(widths) + gap
     ax.axvline(samples.mean(), color="black", linestyle="--", linewidth=1)
     ax.axvline(0, color=_GREY, linewidth=1)
@@ -272,30 +342,41 @@ def plot_knife(samples: np.ndarray, labels: np.ndarray, ax: Axes | None = None) 
 
 
 def plot_knives(samples: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> Figure:
-    """Draw knife plots side by side on one scale, up to four in a row."""
-    n_columns = min(len(samples), 4)
+    """Draw knife plots side by side on one scale, up to three in a row."""
+    n_columns = 2 if len(samples) == 4 else min(len(samples), 3)
     n_rows = -(-len(samples) // n_columns)
     figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(max(2.6 * n_columns, 4.5), 4.6 * n_rows), squeeze=False, sharex=True
+        n_rows, n_columns, figsize=(4.5 if n_columns == 1 else 7.2, 3.6 * n_rows), squeeze=False, sharex=True
     )
     for ax, *clustering in zip(axes.flat, samples, labels):
         plot_knife(*clustering, ax)
     for ax in axes.flat[len(samples) :]:
         ax.set_axis_off()
-    axes[0, 0].set_ylabel("samples, by cluster", labelpad=18)
+    for ax in axes[:-1].flat:
+        ax.set_xlabel("")
+    for ax in axes[:, 0]:
+        ax.set_ylabel("images, by cluster", labelpad=18)
     figure.tight_layout()
     return figure
 
 
-def plot_signs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the shares of positive, zero and negative samples against k, stacked."""
+def plot_signs(table: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the shares of negative and of zero samples against k, and the range of structureless data.
+
+    `nulls` is from `NullSilhouettes.table`; the range is that of the samples that are not positive, over all kinds.
+    """
     ax = _axes(ax)
-    below = np.zeros(len(table))
-    for name, color in (("positive", GAIN), ("zero", "#cccccc"), ("negative", LOSS)):
-        ax.bar(table.index, table[name], bottom=below, color=color, label=name, linewidth=0)
-        below += table[name].to_numpy()
-    ax.set(ylabel="share of samples", ylim=(0, 1))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.bar(table.index, table["negative"], color=LOSS, label="negative", linewidth=0)
+    if table["zero"].any():
+        ax.bar(table.index, table["zero"], bottom=table["negative"], color="#bbbbbb", label="zero", linewidth=0)
+    by_k = nulls.groupby(level="n_clusters")
+    low, high = 1 - by_k["positive_high"].max(), 1 - by_k["positive_low"].min()
+    for k in low.index:
+        ax.plot([k, k], [low[k], high[k]], color="black", linewidth=2, marker="_", markersize=7,
+                label="range of data without clusters" if k == low.index[0] else None)  # fmt: skip
+    ax.set(ylabel="share of samples", ylim=(0, None))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
+    _legend_above(ax)
     _mark_k(ax, table.index)
     return ax
 
@@ -303,12 +384,12 @@ def plot_signs(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_identity(identity: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw what positive samples add to the score and negative ones take from it, and the score, for each k."""
     ax = _axes(ax)
-    ax.bar(identity.index, identity["gain"], color=GAIN, label="given by positive samples", linewidth=0)
-    ax.bar(identity.index, -identity["loss"], color=LOSS, label="taken by negative samples", linewidth=0)
+    ax.bar(identity.index, identity["gain"], color=GAIN, label="given by positive ones", linewidth=0)
+    ax.bar(identity.index, -identity["loss"], color=LOSS, label="taken by negative ones", linewidth=0)
     ax.plot(identity.index, identity["score"], "o-", color="black", label="score")
     ax.axhline(0, color=_GREY, linewidth=1)
     ax.set(ylabel="part of the mean silhouette")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _legend_above(ax)
     _mark_k(ax, identity.index)
     return ax
 
@@ -319,19 +400,82 @@ def plot_distances(distances: pd.DataFrame, ax: Axes | None = None) -> Axes:
     ax.plot(distances.index, distances["b"], "s-", color=LOSS, label="b, to the rival")
     ax.plot(distances.index, distances["a"], "o-", color=GAIN, label="a, to the own cluster")
     ax.set(ylabel="mean distance")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    _legend_above(ax)
     _mark_k(ax, distances.index)
     return ax
 
 
-def plot_score_against_share(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the path of k in the plane of score and share of positive samples."""
+def plot_score_against_share(table: pd.DataFrame, steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the path of k in the plane of share of positive samples and score, and mark the steps that disagree.
+
+    `steps` is from `helpers.criteria.curves.score_steps`.
+    """
     ax = _axes(ax)
-    ax.plot(table["positive"], table["score"], "-", color="#bbbbbb", linewidth=1)
-    ax.scatter(table["positive"], table["score"], color=GAIN, zorder=2)
-    for k, row in table.iterrows():
-        ax.annotate(str(k), (row["positive"], row["score"]), xytext=(4, 4), textcoords="offset points")
+    for (k_from, k_to), disagree in steps["disagree"].items():
+        ends = table.loc[[k_from, k_to]]
+        color, width = (LOSS, 2.5) if disagree else ("#bbbbbb", 1)
+        ax.plot(ends["positive"], ends["score"], "-", color=color, linewidth=width)
+    ax.scatter(table["positive"], table["score"], color=GAIN, zorder=3)
     ax.set(xlabel="share of positive samples", ylabel="score")
+    ax.xaxis.set_major_formatter(PercentFormatter(1, symbol="%"))
+    ax.margins(0.1)
+    _write_beside(ax, table[["positive", "score"]].to_numpy(), [str(k) for k in table.index])
+    return ax
+
+
+def _write_beside(ax: Axes, places: np.ndarray, words: Sequence[str]) -> None:
+    """Write a word beside each place (n, 2), where it covers no place and no other word, if there is room."""
+    points = 72 / ax.figure.dpi
+    at = ax.transData.transform(places) * points
+    angles = np.deg2rad(np.arange(45, 405, 30))
+    offsets = np.concatenate([radius * np.column_stack([np.cos(angles), np.sin(angles)]) for radius in (11, 17, 24)])
+    taken = list(at)
+    for place, spot, word in zip(places, at, words):
+        apart = np.abs((spot + offsets)[:, np.newaxis] - np.array(taken)) / (5 + 5 * len(word), 12)
+        covered = (1 - apart.max(axis=2)).clip(0).sum(axis=1)
+        best = offsets[(covered + 0.001 * np.arange(len(offsets))).argmin()]
+        taken.append(spot + best)
+        ax.annotate(word, place, xytext=best, textcoords="offset points", ha="center", va="center", fontsize="small",
+                    zorder=4)  # fmt: skip
+
+
+def plot_terms(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Draw the four terms of the change of the score from each k to the next, and mark the steps that disagree.
+
+    `steps` is from `helpers.criteria.curves.score_steps`.
+    """
+    ax = _axes(ax)
+    k = steps.index.get_level_values("k_to")
+    up, down = np.zeros(len(steps)), np.zeros(len(steps))
+    for name, label, color in (
+        ("share_positive", "share of positive ones, p", "#7fb8dc"),
+        ("size_positive", "how positive they are", GAIN),
+        ("share_negative", "share of negative ones, q", "#f2b48a"),
+        ("size_negative", "how negative they are", LOSS),
+    ):
+        term = steps[name].to_numpy()
+        ax.bar(k, term, bottom=np.where(term > 0, up, down), color=color, label=label, linewidth=0)
+        up, down = up + term.clip(0), down + term.clip(None, 0)
+    ax.plot(k, steps["score"], "o", color="black", markersize=5, label="change of the score")
+    for at in k[steps["disagree"]]:
+        ax.axvspan(at - 0.5, at + 0.5, color="#d9d9d9", zorder=0, linewidth=0)
+    ax.axhline(0, color=_GREY, linewidth=1)
+    _legend_above(ax, n_columns=2)
+    _mark_k(ax, k)
+    ax.set(xlabel="step that ends at k", ylabel="change")
+    return ax
+
+
+def plot_change(before: np.ndarray, after: np.ndarray, names: tuple[str, str], ax: Axes | None = None) -> Axes:
+    """Draw the silhouettes of the same samples in two clusterings as outlines, with a dashed line at each mean."""
+    ax = _axes(ax)
+    bins = np.histogram_bin_edges([*before, *after], bins=30)
+    for values, name, color in zip((before, after), names, (GAIN, LOSS)):
+        ax.hist(values, bins=bins, histtype="step", color=color, linewidth=2, label=name)
+        ax.axvline(values.mean(), color=color, linestyle="--", linewidth=1.2)
+    ax.axvline(0, color=_GREY, linewidth=1)
+    ax.set(xlabel="silhouette", ylabel="number of images")
+    _legend_above(ax)
     return ax
 
 

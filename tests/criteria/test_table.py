@@ -331,7 +331,7 @@ def test_the_largest_step_is_told_by_distances_and_by_images():
     distances = pd.DataFrame({"a": [4.0, 2.0, 3.0], "b": [4.0, 4.0, 3.0]}, index=[2, 3, 4])
     samples = np.array([[0.1, 0, -1, -1], [0.1, 0.1, -1, -1], [0.1, -0.1, 0.1, 0.1]])
     assert step_sentence(distances, samples, steps) == (
-        "From k = 3 to 4, where score and share disagree most, a changes by +50.0% and b by -25.0% on average, and "
+        "From k = 3 to 4, where score and share disagree most, a changes by +50.0% and b by −25.0% on average, and "
         "the score falls; of 4 images 2 become positive and 1 cease to be."
     )
     assert "in the same direction" in step_sentence(distances, samples, steps.loc[[(2, 3)]])

@@ -12,13 +12,18 @@ from helpers.clustering.silhouette import silhouette_samples, silhouette_table
 from helpers.clustering.sweep import KMeansSweep
 from helpers.criteria.curves import (
     agreement_words,
+    cluster_sentence,
     extreme_k,
     extreme_words,
     k_words,
+    near_best_sentence,
     preference_words,
     range_words,
     score_steps,
+    signs_sentence,
     step_sentence,
+    telling_cluster,
+    telling_step,
 )
 from helpers.criteria.halves import LinkValleys
 from helpers.criteria.table import compare_criteria, equal_k, named_k, validity_indices
@@ -134,6 +139,18 @@ def test_a_criterion_that_finds_several_k_equally_good_names_none_of_them():
         ([0.3, 0.1, 0.3], "largest at k = 2 and 4 alike", "finds k = 2 and 4 equally good", None),
         ([0.3, 0.3 + 1e-13, 0.3], "the same at every k", "finds every k equally good", "the same at every k (30%)"),
         ([np.nan, 0.3, np.nan], "known at k = 3 only", "prefers k = 3", "known at k = 3 only (30%)"),
+        (
+            [-0.0, 0.3, -0.2],
+            "largest at k = 3",
+            "prefers k = 3",
+            "smallest at k = 4 (\N{MINUS SIGN}20%) and largest at k = 3 (30%)",
+        ),
+        (
+            [-0.0, -0.0, 0.3],
+            "largest at k = 4",
+            "prefers k = 4",
+            "smallest at k = 2 and 3 alike (0%) and largest at k = 4 (30%)",
+        ),
         ([0.3, np.nan, 0.3], "largest at k = 2 and 4 alike", "finds k = 2 and 4 equally good", None),
     ],
 )
@@ -142,3 +159,55 @@ def test_extremes_in_words(values, largest, preferred, between):
     assert (extreme_words(values), preference_words(values)) == (largest, preferred)
     assert between in (None, range_words(values, ".0%"))
     assert (k_words(values) == "every k") == (extreme_k(values) == [2, 3, 4])
+
+
+@pytest.mark.parametrize(
+    ("score", "error", "sentence"),
+    [
+        ([0.9, 0.5, 0.8], 0.1, "that at k = 2; within two standard errors of it is the score at k = 4."),
+        ([0.9, 0.8, 0.8], 0.1, "that at k = 2; within two standard errors of it are the scores at k = 3 and 4."),
+        ([0.9, 0.5, 0.9], 0.1, "that at k = 2 and 4 alike; no other is within two standard errors of it."),
+        ([0.9, 0.9, 0.9], 0.0, "The scores are the same at every k."),
+        ([0.9], 0.0, "One k was tried, so there is no other score to compare with."),
+    ],
+)  # fmt: skip
+def test_scores_near_the_largest_are_named(score, error, sentence):
+    index = [2, 3, 4][: len(score)]
+    assert near_best_sentence(pd.Series(score, index), pd.Series(error, index)).endswith(sentence)
+
+
+def test_the_telling_step_disagrees_if_one_does():
+    table = pd.DataFrame(
+        {"score": [0.1, 0.4, 0.3, 0.25], "positive": [0.5, 0.6, 0.7, 0.8], "negative": 0.0, "mean_positive": 0.4,
+         "mean_negative": 0.0}, index=[2, 3, 4, 5],
+    )  # fmt: skip
+    steps = score_steps(table)
+    assert telling_step(steps) == (3, 4)
+    assert telling_step(steps.assign(disagree=False)) == (2, 3)
+    assert telling_step(steps[:0]) is None
+
+
+def test_the_cluster_that_moves_the_score_is_followed():
+    """Of four images in cluster 0 two get a cluster of their own, and each half becomes the rival of the other."""
+    before, after = np.array([0, 0, 0, 0, 1, 1]), np.array([0, 0, 2, 2, 1, 1])
+    change = np.array([-0.3, -0.3, 0.0, 0.0, 0.0, 0.12])
+    assert telling_cluster(before, change) == 0 and telling_cluster(before, -change) == 0
+    assert telling_cluster(before, np.zeros(6)) in (0, 1)
+    told = cluster_sentence((2, 3), np.stack([before, after]), change, np.array([2, 2, 0, 1, 0, 0]))
+    assert told == (
+        "From k = 2 to 3, the images of one cluster alone (4 in cluster 0 at k = 2) change the score by "
+        "\N{MINUS SIGN}0.1000 of \N{MINUS SIGN}0.0800; 50% of them go to cluster 0 and 50% to cluster 2, and for 75% "
+        "of them one of these two is now the rival of the other."
+    )
+    whole = cluster_sentence((2, 3), np.stack([before, before]), change, np.array([1, 1, 1, 1, 0, 0]))
+    assert whole.endswith("; all of them stay together.")
+
+
+@pytest.mark.parametrize(
+    ("positive", "words"), [([0.9, 0.9], "at no k"), ([0.9, 0.4], "at 1 of 2 k"), ([0.4, 0.5], "at every k")]
+)
+def test_signs_are_compared_with_those_of_data_without_clusters(positive, words):
+    table = pd.DataFrame({"positive": positive, "negative": [0.1, 0.1]}, index=pd.Index([2, 3], name="n_clusters"))
+    index = pd.MultiIndex.from_product([["uniform", "gaussian"], [2, 3]], names=["kind", "n_clusters"])
+    nulls = pd.DataFrame({"positive_high": [0.5, 0.3, 0.2, 0.5]}, index=index)
+    assert signs_sentence(table, nulls).endswith(f"or more, {words}.")

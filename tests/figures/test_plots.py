@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from helpers.clustering.silhouette import silhouette_table
-from helpers.criteria.curves import score_identity
+from helpers.criteria.curves import score_identity, score_steps
 from helpers.figures import plots
 
 plt.switch_backend("agg")
@@ -25,6 +25,11 @@ NULLS = (
     .set_index("kind", append=True)
     .swaplevel()
 )
+NULL_SIGNS = pd.DataFrame(
+    {"positive_low": [0.7, 0.8, 0.9, 0.6] * 2, "positive_high": [0.8, 0.9, 0.95, 0.7] * 2},
+    index=pd.MultiIndex.from_product([["uniform", "gaussian"], TABLE.index], names=["kind", "n_clusters"]),
+)
+STEPS = score_steps(TABLE)
 GAP = pd.DataFrame({"gap": [0.1, 0.5, 0.4], "s": 0.05}, index=pd.Index([1, 2, 3], name="n_clusters"))
 
 DISTANCES = pd.DataFrame({"a": [0.9, 0.8, 0.7, 0.6], "b": [1.4, 1.2, 1.0, 0.8]}, index=TABLE.index)
@@ -42,12 +47,14 @@ AXES = {
     "scores": lambda ax: plots.plot_scores(TABLE, ax),
     "lines": lambda ax: plots.plot_lines({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]}, K, "value", ax),
     "knife": lambda ax: plots.plot_knife(SAMPLES[1], LABELS[1], ax),
-    "signs": lambda ax: plots.plot_signs(TABLE, ax),
+    "signs": lambda ax: plots.plot_signs(TABLE, NULL_SIGNS, ax),
     "identity": lambda ax: plots.plot_identity(score_identity(TABLE), ax),
     "nulls": lambda ax: plots.plot_nulls(TABLE.assign(ceiling=0.9), NULLS, ax),
     "gap": lambda ax: plots.plot_gap(GAP, 2, ax),
     "gap without k": lambda ax: plots.plot_gap(GAP, None, ax),
-    "score against share": lambda ax: plots.plot_score_against_share(TABLE, ax),
+    "score against share": lambda ax: plots.plot_score_against_share(TABLE, STEPS, ax),
+    "terms": lambda ax: plots.plot_terms(STEPS, ax),
+    "change": lambda ax: plots.plot_change(SAMPLES[0], SAMPLES[1], ["k = 2", "k = 3"], ax),
     "distances": lambda ax: plots.plot_distances(DISTANCES, ax),
     "valleys": lambda ax: plots.plot_valleys(VALLEYS, 0.25, 3, ax),
     "valleys, none named": lambda ax: plots.plot_valleys(VALLEYS, 0.25, None, ax),
@@ -127,10 +134,60 @@ def test_a_cluster_keeps_its_colour():
     assert colors[0] == colors[1][:2]
 
 
-def test_bars_of_signs_add_up_to_one():
-    ax = plots.plot_signs(TABLE)
+def test_bars_of_signs_end_at_what_is_not_positive():
+    table = TABLE.assign(zero=[0, 0.1, 0, 0], positive=TABLE["positive"] - [0, 0.1, 0, 0])
+    ax = plots.plot_signs(table, NULL_SIGNS)
     tops = [bar.get_y() + bar.get_height() for bar in ax.containers[-1]]
-    np.testing.assert_allclose(tops, 1)
+    np.testing.assert_allclose(tops, 1 - table["positive"])
+    ranges = [line.get_ydata() for line in ax.lines]
+    np.testing.assert_allclose(ranges, 1 - NULL_SIGNS.loc["uniform", ["positive_high", "positive_low"]])
+    shown = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert sorted(shown) == ["negative", "range of data without clusters", "zero"]
+
+
+def test_one_silhouette_has_a_line_to_each_point_and_a_bar_for_each_distance():
+    points, labels = np.array([[0.0, 0], [0, 2], [3, 0], [5, 0], [9, 9]]), np.array([0, 0, 1, 1, 2])
+    for b, word in (
+        (4.0, "s = (b \N{MINUS SIGN} a) / b = 0.50"),
+        (1.0, "s = (b \N{MINUS SIGN} a) / a = \N{MINUS SIGN}0.50"),
+    ):
+        plane, bars = plots.plot_one_silhouette(points, labels, 0, 1, 2.0, b).axes
+        ends = [tuple(line.get_xydata()[1]) for line in plane.lines]
+        assert ends == [tuple(point) for point in points[labels < 2]]
+        assert [bar.get_width() for bar in bars.patches] == [2, b, abs(b - 2)]
+        assert bars.patches[-1].get_x() == min(2, b) and bars.texts[-1].get_text() == word
+    plane, _ = plots.plot_one_silhouette(points, labels, 0, 1, 2.0, 4.0, centres=np.array([[0, 1], [4, 0]])).axes
+    dashed = [tuple(line.get_xydata()[1]) for line in plane.lines if line.get_linestyle() == "--"]
+    assert dashed == [(0, 1), (4, 0)]
+
+
+def test_words_beside_places_cover_neither_each_other_nor_a_place():
+    table = pd.DataFrame(
+        {"positive": [0.9, 0.9001, 0.9, 0.95], "score": [0.2, 0.2, 0.2002, 0.3]}, index=[10, 11, 12, 13]
+    )
+    ax = plots.plot_score_against_share(table, STEPS.iloc[:0])
+    ax.figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in ax.texts]
+    assert not any(box.overlaps(other) for i, box in enumerate(boxes) for other in boxes[:i])
+    places = ax.transData.transform(table[["positive", "score"]])
+    assert not any(box.contains(*place) for box in boxes for place in places)
+
+
+def test_steps_that_disagree_are_marked():
+    steps = STEPS.assign(disagree=[True, False, False])
+    path = plots.plot_score_against_share(TABLE, steps)
+    assert [line.get_color() == plots.LOSS for line in path.lines] == [True, False, False]
+    terms = plots.plot_terms(steps)
+    tops = np.zeros(len(steps))
+    for bars in terms.containers:
+        tops += [bar.get_height() for bar in bars]
+    np.testing.assert_allclose(tops, steps["score"])
+
+
+def test_knives_number_small_clusters_only_where_there_is_room():
+    labels = np.repeat([0, 1, 2, 3], [96, 2, 1, 1])
+    ax = plots.plot_knife(RNG.uniform(0, 1, 100), labels)
+    assert [text.get_text() for text in ax.texts] == ["0", "1"]
 
 
 def test_criteria_mark_what_each_prefers():
