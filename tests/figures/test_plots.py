@@ -167,9 +167,12 @@ def test_valleys_mark_the_k_that_count_and_the_one_that_is_named():
     assert list(counting.get_xdata()) == [3, 4] and list(named.get_xdata()) == [3]
 
 
-def test_intervals_stand_in_the_order_of_their_means():
+def test_intervals_begin_with_the_first_row_and_mark_the_verdict():
     ax = plots.plot_intervals(INTERVALS, "loss")
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["verdict", "score"]
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["score", "verdict"]
+    assert [bars.lines[0].get_color() for bars in ax.containers] == [plots.GAIN, plots.LOSS]
+    assert [float(bars.lines[0].get_xdata()[0]) for bars in ax.containers] == [0.3, 0.1]
+    assert (np.diff(ax.get_yticks()) < 0).all()
 
 
 def test_a_border_is_drawn_with_the_links_that_cross_it():
@@ -246,21 +249,20 @@ def test_timings_draws_every_way_on_logarithmic_axes():
 SHARES = pd.DataFrame({"first": [0.2, 1.0, np.nan], "second": [0.0, 0.5, 1.0]}, index=["a", "b", "c"])
 
 
-def test_heatmap_writes_its_numbers_and_leaves_out_what_is_missing():
-    ax = plots.plot_heatmap(SHARES, "share")
-    assert sorted(text.get_text() for text in ax.texts) == ["0.00", "0.20", "0.50", "1.00", "1.00"]
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "c"]
+def test_dots_have_a_row_for_each_name_the_first_on_top():
+    ax = plots.plot_dots(SHARES, "share")
+    first, second = ax.lines
+    np.testing.assert_array_equal(first.get_xdata(), SHARES["first"])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert (np.diff(ax.get_yticks()) < 0).all() and (first.get_ydata() > second.get_ydata()).all()
 
 
-def test_losses_are_ordered_by_their_mean():
-    ax = plots.plot_losses(pd.DataFrame({"high": [0.5, 0.9], "low": [0.1, 0.0]}), "loss")
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["low", "high"]
-    assert [round(float(bar.get_width()), 6) for bar in ax.patches] == [0.05, 0.7]
-
-
-def test_shares_have_a_bar_for_each_number_the_first_on_top():
-    ax = plots.plot_shares(SHARES.fillna(0), "share")
-    assert len(ax.patches) == 6 and ax.get_yticklabels()[-1].get_text() == "a"
+def test_lengths_are_counted_by_cluster_the_long_rows_last():
+    lengths, labels = np.array([1.0, 1, 2, 5, 6, 6, 7]), np.array([1, 1, 1, 0, 0, 0, 0])
+    ax = plots.plot_lengths(lengths, labels)
+    short, long = (sum(bar.get_height() for bar in bars) for bars in ax.containers)
+    assert (short, long) == (3, 4) and ax.get_ylabel() == "images"
+    assert [text.get_text() for text in ax.get_legend().get_texts()][1] == "cluster of long rows"
 
 
 def test_clusterings_side_by_side():
