@@ -340,7 +340,7 @@ def plot_wide(table: pd.DataFrame) -> Figure:
     `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
     deviation over halvings.
     """
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 6.2), sharex=True, layout="constrained")
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 5.2), sharex=True, layout="constrained")
     top.plot(table.index, table["score"], "o-", color=GAIN, label="score")
     top.fill_between(table.index, table["null_low"], table["null_high"], color=LOSS, alpha=0.4, linewidth=1.5,
                      label="no structure")  # fmt: skip
@@ -404,13 +404,16 @@ def plot_timings(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for name, color, style in zip(timings.columns, (GAIN, LOSS, OTHER), ("o-", "s-", "^-")):
         ax.plot(timings.index, timings[name], style, color=color, label=name)
     ax.set(xscale="log", yscale="log", xlabel="number of images", ylabel="seconds")
+    ax.set_xticks(timings.index, [f"{n:,}" for n in timings.index])
+    ax.minorticks_off()
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.legend()
     return ax
 
 
 def plot_dots(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
     """Draw up to three shares in each row of a table as dots, the first row on top; a missing one is left out."""
-    ax = plt.subplots(figsize=(7.2, 0.3 * len(table) + 1.1))[1] if ax is None else ax
+    ax = plt.subplots(figsize=(7.2, 0.26 * len(table) + 1.1))[1] if ax is None else ax
     y = np.arange(len(table))[::-1]
     # Equal ones lie one above the other.
     for name, color, marker, up in zip(table, (OTHER, GAIN, LOSS), "^os", (0.22, 0, -0.22)):
@@ -422,23 +425,32 @@ def plot_dots(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
     return ax
 
 
-def plot_intervals(intervals: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """Draw the mean of each row with its interval, from `helpers.trials.judging.intervals`, the first row on top."""
-    ax = plt.subplots(figsize=(7.2, 0.9 + 0.26 * len(intervals)))[1] if ax is None else ax
-    errors = np.abs(intervals[["low", "high"]].to_numpy().T - intervals["mean"].to_numpy())
-    places = np.arange(len(intervals))[::-1]
-    for row, (name, y) in enumerate(zip(intervals.index, places)):
-        color = LOSS if name.startswith("verdict") else GAIN
-        ax.errorbar(intervals["mean"].iloc[row], y, xerr=errors[:, [row]], fmt="o", color=color, capsize=3)
-    ax.set_yticks(places, intervals.index, fontsize="small")
-    ax.set(xlabel=label, ylabel="", xlim=(0, None))
-    return ax
+def plot_intervals(panels: dict[str, pd.DataFrame]) -> Figure:
+    """Draw means with their intervals, a panel for each measure and a row for each name, the first row on top.
+
+    `panels` are up to two tables of `helpers.trials.judging.intervals` by measure. The rows are those of the first.
+    """
+    rows = next(iter(panels.values())).index
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(7.2, 0.9 + 0.24 * len(rows)), squeeze=False, sharey=True, layout="constrained"
+    )
+    places = np.arange(len(rows))[::-1]
+    for ax, (label, table) in zip(axes.flat, panels.items()):
+        table = table.reindex(rows)
+        errors = np.abs(table[["low", "high"]].to_numpy().T - table["mean"].to_numpy())
+        for row, (name, y) in enumerate(zip(rows, places)):
+            color = LOSS if name.startswith("verdict") else GAIN
+            ax.errorbar(table["mean"].iloc[row], y, xerr=errors[:, [row]], fmt="o", color=color, capsize=3)
+        ax.set(xlabel=label, xlim=(0, None))
+        ax.grid(False, axis="y")
+    axes[0, 0].set_yticks(places, rows, fontsize="small")
+    return figure
 
 
 def plot_clusterings(points: Sequence[np.ndarray], labels: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     """Draw clusterings of points (n, 2) side by side, three in a row, each under its title."""
     n_rows = -(-len(points) // 3)
-    figure, axes = plt.subplots(n_rows, 3, figsize=(7.2, 2.3 * n_rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(n_rows, 3, figsize=(7.2, 2.1 * n_rows), squeeze=False, layout="constrained")
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, positions, clusters, title in zip(axes.flat, points, labels, titles):

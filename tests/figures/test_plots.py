@@ -50,7 +50,6 @@ AXES = {
     "distances": lambda ax: plots.plot_distances(DISTANCES, ax),
     "valleys": lambda ax: plots.plot_valleys(VALLEYS, 0.25, 3, ax),
     "valleys, none named": lambda ax: plots.plot_valleys(VALLEYS, 0.25, None, ax),
-    "intervals": lambda ax: plots.plot_intervals(INTERVALS, "loss", ax),
 }
 
 
@@ -167,12 +166,14 @@ def test_valleys_mark_the_k_that_count_and_the_one_that_is_named():
     assert list(counting.get_xdata()) == [3, 4] and list(named.get_xdata()) == [3]
 
 
-def test_intervals_begin_with_the_first_row_and_mark_the_verdict():
-    ax = plots.plot_intervals(INTERVALS, "loss")
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["score", "verdict"]
-    assert [bars.lines[0].get_color() for bars in ax.containers] == [plots.GAIN, plots.LOSS]
-    assert [float(bars.lines[0].get_xdata()[0]) for bars in ax.containers] == [0.3, 0.1]
-    assert (np.diff(ax.get_yticks()) < 0).all()
+def test_intervals_of_two_measures_share_their_rows_and_mark_the_verdict():
+    figure = plots.plot_intervals({"exact": INTERVALS, "lost": INTERVALS[::-1] + 1})
+    first, second = figure.axes
+    assert [tick.get_text() for tick in first.get_yticklabels()] == ["score", "verdict"]
+    assert [bars.lines[0].get_color() for bars in first.containers] == [plots.GAIN, plots.LOSS]
+    drawn = [[float(bars.lines[0].get_xdata()[0]) for bars in ax.containers] for ax in figure.axes]
+    assert drawn == [[0.3, 0.1], [1.3, 1.1]] and (np.diff(first.get_yticks()) < 0).all()
+    assert (first.get_xlabel(), second.get_xlabel()) == ("exact", "lost")
 
 
 def test_a_border_is_drawn_with_the_links_that_cross_it():
@@ -235,7 +236,7 @@ def test_inertia_is_drawn_as_it_is():
 
 def test_every_axis_of_values_is_labelled():
     for name, draw in AXES.items():
-        assert name in ("knife", "intervals") or draw(None).get_ylabel(), name
+        assert name == "knife" or draw(None).get_ylabel(), name
 
 
 def test_timings_draws_every_way_on_logarithmic_axes():
