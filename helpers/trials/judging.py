@@ -258,8 +258,8 @@ def networks_sentence(table: pd.DataFrame) -> str:
     >>> index = pd.MultiIndex.from_product([["a", "b"], ["verdict", "silhouette score"]])
     >>> print(networks_sentence(pd.DataFrame({"best": [0.6, 0.6, 0.2, 0.2], "loss": [0.1, 0.2, 0.1, 0.05]}, index)))
     At the best k the clusters agree with the classes by 0.60 of AMI with the features of a, and by 0.20 with those of
-    b: a difference of 0.40 between networks. Between the k of the verdict and of the score it is 0.10 at most. The
-    verdict's k, taken where one must be, loses less than that of the score with 1 of 2 networks.
+    b: a difference of 0.40 between networks. What the verdict's k loses, if it must name one, and what the score's k
+    loses differ by 0.10 at most; the verdict's loses less with 1 of 2 networks.
     """
     best = table["best"].groupby(level=0, sort=False).first()
     verdict, score = (table["loss"].xs(LABELS[name], level=1) for name in ("verdict", "score"))
@@ -267,8 +267,8 @@ def networks_sentence(table: pd.DataFrame) -> str:
     return (
         f"At the best k the clusters agree with the classes by {best.max():.2f} of AMI with the features of "
         f"{best.idxmax()}, and by {best.min():.2f} with those of {best.idxmin()}: a difference of "
-        f"{best.max() - best.min():.2f} between networks. Between the k of the verdict and of the score it is "
-        f"{apart:.2f} at most. The verdict's k, taken where one must be, loses less than that of the score with "
+        f"{best.max() - best.min():.2f} between networks. What the verdict's k loses, if it must name one, and what "
+        f"the score's k loses differ by {apart:.2f} at most; the verdict's loses less with "
         f"{int((verdict < score).sum())} of {len(best)} networks."
     )
 
@@ -330,7 +330,8 @@ def _elbow_sentence(judged: pd.DataFrame) -> str:
 
 def _points(row: pd.Series) -> str:
     """Write a difference between two shares, a row of `compare_answers`, with its interval."""
-    mean, low, high = (f"{100 * row[name]:+.0f}" for name in ("mean", "low", "high"))
+    points = (round(100 * row[name]) for name in ("mean", "low", "high"))
+    mean, low, high = (f"{value:+d}" if value else "0" for value in points)
     return f"{mean} points, 95% interval {low} to {high}".replace("-", "\N{MINUS SIGN}")
 
 

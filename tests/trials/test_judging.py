@@ -24,6 +24,7 @@ from helpers.trials.judging import (
     networks_sentence,
     part,
     read_constants,
+    read_networks,
     read_trials,
     rights_by_kind,
     summarise_answers,
@@ -96,6 +97,12 @@ def test_the_failure_that_is_shown_is_the_one_that_others_did_not_have(trials):
 def test_the_json_is_plain(trials):
     text = (RESULTS / "trials.json").read_text(encoding="utf-8")
     assert json.loads(text)["provenance"] == trials.provenance
+
+
+def test_each_network_was_asked_about_all_photographs_for_reporting(trials):
+    asked = read_networks().groupby("network")["problem"].agg(set)
+    expected = set(trials.problems.query("photographs and role == 'reporting'").index)
+    assert len(asked) > 1 and all(problems == expected for problems in asked)
 
 
 def test_the_constants_of_the_rule_are_in_the_table_that_they_were_chosen_from():
@@ -233,7 +240,7 @@ def test_networks_are_summarised_by_what_verdict_and_score_reach_with_their_feat
     assert table["named"].tolist() == [1, 1, 0.5, 1] and (table["best"] == 1).all()
     assert table.loc[("good", "verdict"), ["exact", "within_fifth"]].tolist() == [1, 1]
     assert table["loss"].tolist() == pytest.approx([0.05] * 4)  # the convenient k is the same
-    assert networks_sentence(table).endswith("loses less than that of the score with 0 of 2 networks.")
+    assert networks_sentence(table).endswith("differ by 0.00 at most; the verdict's loses less with 0 of 2 networks.")
 
 
 def test_sentences_follow_from_the_table():
