@@ -418,7 +418,7 @@ def plot_dots(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
     # Equal ones lie one above the other.
     for name, color, marker, up in zip(table, (OTHER, GAIN, LOSS), "^os", (0.22, 0, -0.22)):
         ax.plot(table[name], y + up, marker, color=color, markersize=6, label=name)
-    ax.set_yticks(y, table.index, fontsize=10)
+    ax.set_yticks(y, table.index, fontsize=11.5)
     ax.set(xlabel=label, ylabel="", xlim=(-0.03, 1.03))
     ax.xaxis.set_major_formatter("{x:.0%}")
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=table.shape[1], columnspacing=1, handletextpad=0.2)
@@ -443,7 +443,7 @@ def plot_intervals(panels: dict[str, pd.DataFrame]) -> Figure:
             ax.errorbar(table["mean"].iloc[row], y, xerr=errors[:, [row]], fmt="o", color=color, capsize=3)
         ax.set(xlabel=label, xlim=(0, None))
         ax.grid(False, axis="y")
-    axes[0, 0].set_yticks(places, rows, fontsize=10)
+    axes[0, 0].set_yticks(places, rows, fontsize=11.5)
     return figure
 
 
