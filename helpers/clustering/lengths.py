@@ -14,6 +14,7 @@ from .silhouette import silhouette_samples
 
 _BATCH = 4096  # rows that are held in float64 at once
 _PAIRED = 200  # rows among which a pair is chosen, at most
+_TOLD = 0.9  # an area from which on lengths tell two clusters apart
 
 
 def row_lengths(X: np.ndarray) -> np.ndarray:
@@ -145,7 +146,7 @@ def length_auc(X: np.ndarray, labels: np.ndarray) -> float:
     -------
     float
         The area under the ROC curve, from 0.5 to 1: how often, of two rows drawn from the two clusters, the longer one
-        is from the cluster whose rows are longer as a rule.
+        is from the cluster of which that is true more often than not.
 
     Raises
     ------
@@ -190,3 +191,29 @@ def cross_scores(spaces: Mapping[str, np.ndarray], labels: Mapping[str, np.ndarr
     names = [(found, scored) for found in labels for scored in spaces]
     index = pd.MultiIndex.from_tuples(names, names=["found in", "scored in"])
     return pd.DataFrame([scores[name] for name in names], index, pd.Index(counts, name="n_clusters"))
+
+
+def lengths_sentence(score: float, area: float, at_unit: float, null: float) -> str:
+    """Say whether the score of two clusters is the length of the rows.
+
+    Parameters
+    ----------
+    score : float
+        Of two clusters of rows as they are.
+    area : float
+        How well the length of a row tells which of the two it is in, from `length_auc`.
+    at_unit, null : float
+        The score of two clusters of rows of unit length, and that of data without clusters of the same shape.
+
+    Examples
+    --------
+    >>> lengths_sentence(0.05, 0.94, 0.005, 0.009)[:75]
+    'The first score, 0.050 for two clusters, is the length of the rows: of two '
+    """
+    lengths_alone = area >= _TOLD and at_unit <= null
+    return (
+        f"The first score, {score:.3f} for two clusters, "
+        f"{'is' if lengths_alone else 'is more than'} the length of the rows: of two rows, one from each cluster, the "
+        f"longer one is in the cluster of long rows with probability {area:.2f} (chance has 0.50), and at unit length "
+        f"the score is {at_unit:.3f}, where data without clusters have {null:.3f}.".replace("-", "\N{MINUS SIGN}")
+    )

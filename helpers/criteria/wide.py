@@ -11,8 +11,10 @@ import pandas as pd
 from ..clustering.silhouette import silhouette_samples
 from ..clustering.sweep import sweep_kmeans
 from ..core.cache import cached
+from ..core.conventions import listed
 from .halves import link_valleys
 from .references import null_silhouettes
+from .table import DEEP
 
 # Hundreds of clusters take most of the time, and each reference and each half takes it anew: so there are few of both,
 # enough to see where structureless data lie and on which side of 0 a valley is.
@@ -71,3 +73,35 @@ def wide_criteria(
         "null_high": nulls.score.max(axis=(0, 1)),
     }
     return pd.DataFrame(columns, pd.Index(ks, name="n_clusters")).join(valleys.table())
+
+
+def wide_sentence(table: pd.DataFrame) -> str:
+    """Say where the score is largest, whether it exceeds structureless data, and which k count by their valley.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `wide_criteria`.
+
+    Examples
+    --------
+    >>> columns = {"score": [0.01, 0.03], "null_high": [0.02, 0.02], "valley": [-0.2, -0.5]}
+    >>> print(wide_sentence(pd.DataFrame(columns, index=[2, 64])))
+    With 2 to 64 clusters the score is largest at k = 64: 0.030, where data without clusters have at most 0.020; at 1 of
+    the 2 values of k tried it is above them. But no valley reaches 0.25, from which a k counts: the largest is −0.20,
+    at k = 2.
+    """
+    top, widest = int(table["score"].idxmax()), int(table["valley"].idxmax())
+    counting = table.index[table["valley"] >= DEEP]
+    valleys = (
+        f"no valley reaches {DEEP:g}, from which a k counts: the largest is {table.loc[widest, 'valley']:.2f}, at k = "
+        f"{widest}"
+        if counting.empty
+        else f"only at k = {listed(map(str, counting), ' and ')} does the valley reach {DEEP:g}, from which a k counts"
+    )
+    above = int((table["score"] > table["null_high"]).sum())
+    return (
+        f"With {table.index[0]} to {table.index[-1]} clusters the score is largest at k = {top}: "
+        f"{table.loc[top, 'score']:.3f}, where data without clusters have at most {table.loc[top, 'null_high']:.3f}; "
+        f"at {above} of the {len(table)} values of k tried it is above them. But {valleys}."
+    ).replace("-", "\N{MINUS SIGN}")

@@ -132,6 +132,18 @@ def plot_crowding(distances: dict[str, np.ndarray]) -> Figure:
     return figure
 
 
+def plot_lengths(lengths: np.ndarray, labels: np.ndarray, ax: Axes | None = None) -> Axes:
+    """Draw how many rows of each of two clusters are how long, the cluster of the longer rows last."""
+    ax = plt.subplots(figsize=(7.2, 2.6))[1] if ax is None else ax
+    short, long = sorted((lengths[labels == cluster] for cluster in (0, 1)), key=np.mean)
+    edges = np.histogram_bin_edges(lengths, bins=40)
+    for rows, color, name in ((short, GAIN, "cluster of short rows"), (long, LOSS, "cluster of long rows")):
+        ax.hist(rows, edges, color=color, alpha=0.65, linewidth=0, label=name)
+    ax.set(xlabel="length of the row of features", ylabel="images")
+    ax.legend()
+    return ax
+
+
 def plot_explained_variance(explained_variance_ratio: np.ndarray, kept: int, ax: Axes | None = None) -> Axes:
     """Draw the variance that the first components explain together, and mark the number kept."""
     ax = _axes(ax)
@@ -552,7 +564,7 @@ def plot_wide(table: pd.DataFrame) -> Figure:
     `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
     deviation over halvings.
     """
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 6.2), sharex=True, layout="constrained")
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 5.2), sharex=True, layout="constrained")
     top.plot(table.index, table["score"], "o-", color=GAIN, label="score")
     top.fill_between(table.index, table["null_low"], table["null_high"], color=LOSS, alpha=0.4, linewidth=1.5,
                      label="no structure")  # fmt: skip
@@ -616,69 +628,59 @@ def plot_timings(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for name, color, style in zip(timings.columns, (GAIN, LOSS, OTHER), ("o-", "s-", "^-")):
         ax.plot(timings.index, timings[name], style, color=color, label=name)
     ax.set(xscale="log", yscale="log", xlabel="number of images", ylabel="seconds")
+    ax.set_xticks(timings.index, [f"{n:,}" for n in timings.index])
+    ax.minorticks_off()
+    ax.yaxis.set_major_formatter("{x:g}")
     ax.legend()
     return ax
 
 
-def plot_heatmap(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """Draw a table of numbers from 0 to 1 as colours, each with its number; a missing one is grey."""
-    ax = plt.subplots(figsize=(9.6, 0.36 * len(table) + 2))[1] if ax is None else ax
-    ax.set_facecolor("#dddddd")
-    sns.heatmap(
-        table, vmin=0, vmax=1, cmap="cividis", annot=True, fmt=".2f", annot_kws={"fontsize": "x-small"},
-        cbar_kws={"label": label}, ax=ax,
-    )  # fmt: skip
-    ax.set(xlabel="criterion", ylabel=table.index.name)
-    ax.tick_params(axis="x", rotation=60)
-    plt.setp(ax.get_xticklabels(), ha="right", rotation_mode="anchor")
-    return ax
-
-
-def plot_losses(losses: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """Draw the losses of each criterion as dots and their mean as a bar, sorted by mean with the smallest on top."""
-    ax = plt.subplots(figsize=(7.2, 0.36 * losses.shape[1] + 1))[1] if ax is None else ax
-    order = losses.mean().sort_values().index
-    long = losses[order].melt(var_name="criterion", value_name="loss")
-    sns.barplot(long, x="loss", y="criterion", color="#9ec9e2", errorbar=None, ax=ax)
-    sns.stripplot(long, x="loss", y="criterion", color=GAIN, size=3, alpha=0.5, jitter=0.3, ax=ax)
-    ax.set(xlabel=label, ylabel="")
-    return ax
-
-
-def plot_intervals(intervals: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """Draw the mean of each row with its interval, from `helpers.trials.judging.intervals`, the best on top."""
-    rows = intervals.sort_values("mean")
-    ax = plt.subplots(figsize=(7.2, 0.6 + 0.28 * len(rows)))[1] if ax is None else ax
-    errors = np.abs(rows[["low", "high"]].to_numpy().T - rows["mean"].to_numpy())
-    colors = [LOSS if name == "verdict" else GAIN for name in rows.index]
-    for y, color in enumerate(colors):
-        ax.errorbar(rows["mean"].iloc[y], y, xerr=errors[:, [y]], fmt="o", color=color, capsize=3)
-    ax.set_yticks(range(len(rows)), rows.index)
-    ax.set(xlabel=label, xlim=(0, None))
+def plot_dots(table: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
+    """Draw up to three shares in each row of a table as dots, the first row on top; a missing one is left out."""
+    ax = plt.subplots(figsize=(7.2, 0.26 * len(table) + 1.1))[1] if ax is None else ax
+    y = np.arange(len(table))[::-1]
+    # Equal ones lie one above the other.
+    for name, color, marker, up in zip(table, (OTHER, GAIN, LOSS), "^os", (0.22, 0, -0.22)):
+        ax.plot(table[name], y + up, marker, color=color, markersize=6, label=name)
+    ax.set_yticks(y, table.index, fontsize=11.5)
+    ax.set(xlabel=label, ylabel="", xlim=(-0.03, 1.03))
     ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=table.shape[1], columnspacing=1, handletextpad=0.2)
     return ax
 
 
-def plot_shares(shares: pd.DataFrame, label: str, ax: Axes | None = None) -> Axes:
-    """Draw up to three shares side by side, a group of bars for each row of a table."""
-    ax = plt.subplots(figsize=(7.2, 0.42 * len(shares) + 1.2))[1] if ax is None else ax
-    shares[::-1].plot.barh(ax=ax, color=[LOSS, GAIN, OTHER][: shares.shape[1]], width=0.8, linewidth=0)
-    ax.set(xlabel=label, ylabel="", xlim=(0, 1))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
-    ax.grid(False, axis="y")
-    return ax
+def plot_intervals(panels: dict[str, pd.DataFrame]) -> Figure:
+    """Draw means with their intervals, a panel for each measure and a row for each name, the first row on top.
+
+    `panels` are up to two tables of `helpers.trials.judging.intervals` by measure. The rows are those of the first.
+    """
+    rows = next(iter(panels.values())).index
+    figure, axes = plt.subplots(
+        1, len(panels), figsize=(7.2, 0.9 + 0.24 * len(rows)), squeeze=False, sharey=True, layout="constrained"
+    )
+    places = np.arange(len(rows))[::-1]
+    for ax, (label, table) in zip(axes.flat, panels.items()):
+        table = table.reindex(rows)
+        errors = np.abs(table[["low", "high"]].to_numpy().T - table["mean"].to_numpy())
+        for row, (name, y) in enumerate(zip(rows, places)):
+            color = LOSS if name.startswith("verdict") else GAIN
+            ax.errorbar(table["mean"].iloc[row], y, xerr=errors[:, [row]], fmt="o", color=color, capsize=3)
+        ax.set(xlabel=label, xlim=(0, None))
+        ax.grid(False, axis="y")
+    axes[0, 0].set_yticks(places, rows, fontsize=11.5)
+    return figure
 
 
 def plot_clusterings(points: Sequence[np.ndarray], labels: Sequence[np.ndarray], titles: Sequence[str]) -> Figure:
     """Draw clusterings of points (n, 2) side by side, three in a row, each under its title."""
     n_rows = -(-len(points) // 3)
-    figure, axes = plt.subplots(n_rows, 3, figsize=(8.4, 2.7 * n_rows), squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(n_rows, 3, figsize=(7.2, 2.1 * n_rows), squeeze=False, layout="constrained")
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, positions, clusters, title in zip(axes.flat, points, labels, titles):
         colors = np.array(cluster_colors(int(clusters.max()) + 1))
-        ax.scatter(positions[:, 0], positions[:, 1], s=6, c=colors[clusters], linewidth=0)
-        ax.set_title(title, fontsize="small", parse_math=False)
+        ax.scatter(positions[:, 0], positions[:, 1], s=4, c=colors[clusters], linewidth=0)
+        ax.set_title(title, fontsize=9, parse_math=False)
         ax.set_aspect("equal", adjustable="datalim")
     return figure
 

@@ -195,6 +195,84 @@ def mean_by_family(judged: pd.DataFrame, value: str) -> pd.DataFrame:
     return table[[name for name in LABELS if name in table]].rename(columns=LABELS)
 
 
+def rights_by_kind(judged: pd.DataFrame) -> pd.DataFrame:
+    """Average the shares of right answers to three kinds of problems over the families of each.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From `judge_answers`, or some of its rows.
+
+    Returns
+    -------
+    DataFrame
+        A row for each of `LABELS`, that with most right answers about photographs first, and a column for each kind:
+        drawn groups, photographs, and those in which there is nothing to find.
+    """
+    known = judged[judged["n_clusters"].notna()]
+    kinds = {
+        "drawn groups": known[known["structured"] & ~known["photographs"]],
+        "photographs": known[known["structured"] & known["photographs"]],
+        "nothing to find": known[~known["structured"]],
+    }
+    table = pd.DataFrame({kind: mean_by_family(rows, "right").mean() for kind, rows in kinds.items() if len(rows)})
+    return table.reindex([label for label in LABELS.values() if label in table.index]).sort_values(
+        "photographs", ascending=False, kind="stable"
+    )
+
+
+def summarise_networks(judged: pd.DataFrame) -> pd.DataFrame:
+    """Summarise how good the verdict and the score are with the features of each network.
+
+    Parameters
+    ----------
+    judged : DataFrame
+        From `read_networks`.
+
+    Returns
+    -------
+    DataFrame
+        Two rows for each ``network``, that of the ``verdict`` and that of the ``score``: ``best``, the agreement (AMI)
+        that the best k reaches; ``named``, the share of problems for which a k is named; of these ``exact`` and
+        ``within_fifth``; and ``loss``, the agreement lost, for the verdict with its convenient k where it names none.
+    """
+    rows = {}
+    for network, answers in judged.groupby("network", sort=False):
+        table = summarise_answers(answers)
+        best = answers[answers["criterion"] == BEST].groupby("family")["ami"].mean().mean()
+        for criterion, loses in (("verdict", FORCED), ("score", "score")):
+            rows[network, LABELS[criterion]] = {
+                "best": best,
+                "named": 1 - table.loc[criterion, "abstained"],
+                **table.loc[criterion, ["exact", "within_fifth"]],
+                "loss": table.loc[loses, "loss"],
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(index=["network", "asked"])
+
+
+def networks_sentence(table: pd.DataFrame) -> str:
+    """Say how much depends on the network, and whether verdict and score keep their order, from `summarise_networks`.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product([["a", "b"], ["verdict", "silhouette score"]])
+    >>> print(networks_sentence(pd.DataFrame({"best": [0.6, 0.6, 0.2, 0.2], "loss": [0.1, 0.2, 0.1, 0.05]}, index)))
+    At the best k the clusters agree with the classes by 0.60 of AMI with the features of a, and by 0.20 with those of
+    b: a difference of 0.40 between networks. What the verdict's k loses, if it must name one, and what the score's k
+    loses differ by 0.10 at most; the verdict's loses less with 1 of 2 networks.
+    """
+    best = table["best"].groupby(level=0, sort=False).first()
+    verdict, score = (table["loss"].xs(LABELS[name], level=1) for name in ("verdict", "score"))
+    apart = (verdict - score).abs().max()
+    return (
+        f"At the best k the clusters agree with the classes by {best.max():.2f} of AMI with the features of "
+        f"{best.idxmax()}, and by {best.min():.2f} with those of {best.idxmin()}: a difference of "
+        f"{best.max() - best.min():.2f} between networks. What the verdict's k loses, if it must name one, and what "
+        f"the score's k loses differ by {apart:.2f} at most; the verdict's loses less with "
+        f"{int((verdict < score).sum())} of {len(best)} networks."
+    )
+
+
 def worst_answer(judged: pd.DataFrame, criterion: str, *, n_features: int = 5) -> pd.Series:
     """Find the answer with which a criterion loses most, compared with the mean loss of the others on the same points.
 
@@ -235,10 +313,9 @@ def _score_or_samples(photographs: pd.DataFrame) -> str:
     return (
         f"On {photographs['problem'].nunique()} problems made from {photographs['family'].nunique()} collections of "
         f"photographs with known classes, the k of the largest silhouette score is the number of classes in "
-        f"{score['exact']:.0%} of the cases, and the k with most positive samples in {samples['exact']:.0%} (a "
-        f"difference of {_points(lead['mean'])}, 95% interval {_points(lead['low'])} to {_points(lead['high'])}). The "
-        f"clusters at the first agree with the classes by {score['loss']:.2f} of adjusted mutual information less than "
-        f"those at the best k, and at the second by {samples['loss']:.2f} less."
+        f"{score['exact']:.0%} of the cases, and the k with most positive samples in {samples['exact']:.0%}: a "
+        f"difference of {_points(lead)}. The clusters at the first agree with the classes by {score['loss']:.2f} of "
+        f"adjusted mutual information less than those at the best k, and at the second by {samples['loss']:.2f} less."
     )
 
 
@@ -251,8 +328,11 @@ def _elbow_sentence(judged: pd.DataFrame) -> str:
     )
 
 
-def _points(share: float) -> str:
-    return f"{100 * share:+.0f} points".replace("-", "\N{MINUS SIGN}")
+def _points(row: pd.Series) -> str:
+    """Write a difference between two shares, a row of `compare_answers`, with its interval."""
+    points = (round(100 * row[name]) for name in ("mean", "low", "high"))
+    mean, low, high = (f"{value:+d}" if value else "0" for value in points)
+    return f"{mean} points, 95% interval {low} to {high}".replace("-", "\N{MINUS SIGN}")
 
 
 def _exact_sentence(photographs: pd.DataFrame) -> str:
@@ -262,13 +342,12 @@ def _exact_sentence(photographs: pd.DataFrame) -> str:
     best = ahead.loc[ahead["mean"].idxmax()]
     behind, surely = int((ahead["mean"] < 0).sum()), int((ahead["high"] < 0).sum())
     return (
-        f"The verdict names a k for {named:.0%} of the problems; of these it is the number of classes in "
+        f"The verdict names a k for {named:.0%} of the problems. Of these it is the number of classes in "
         f"{own['mean']:.0%} (95% bootstrap interval over {own['families']:.0f} collections {own['low']:.0%} to "
         f"{own['high']:.0%}). Where both name a k, {behind} of the {len(ahead)} others are right less often than the "
-        f"verdict, {surely} of them by an interval without zero; the best is {_name(best.name)}, right in "
-        f"{best['theirs']:.0%} where the verdict is in {best['theirs'] - best['mean']:.0%} (a difference of "
-        f"{_points(best['mean'])}, {_points(best['low'])} to {_points(best['high'])}, {best['families']:.0f} "
-        f"collections)."
+        f"verdict, {surely} of them by an interval without zero. The best is {_name(best.name)}, right in "
+        f"{best['theirs']:.0%} where the verdict is in {best['theirs'] - best['mean']:.0%} ({_points(best)}, "
+        f"{best['families']:.0f} collections)."
     )
 
 
@@ -279,7 +358,7 @@ def _loss_sentence(photographs: pd.DataFrame) -> str:
     against = compare_answers(photographs, "loss", FORCED).drop(index="verdict")
     return (
         f"Where a k must be taken, the verdict's loses {forced:.3f} of agreement with the classes on average, with "
-        f"its convenient k where it names none; the least loss of the others is that of {_name(best)}, "
+        f"its convenient k where it names none. The least loss of the others is that of {_name(best)}, "
         f"{single[best]:.3f}, where a rule that names none is charged a single cluster. "
         f"{int((against['low'] > 0).sum())} of the {len(single)} lose more by an interval without zero."
     )
@@ -301,8 +380,8 @@ def _alarm_sentence(reporting: pd.DataFrame) -> str:
     where = f"; it is fooled by {', '.join(fooled)}" if fooled else ""
     return (
         f"Where there are no groups, {len(always)} of the {len(alarms)} always name a k all the same: "
-        f"{', '.join(always)}. The verdict does so for {len(fooled)} of {nothing['problem'].nunique()} clouds, "
-        f"{alarms['verdict']:.0%} if each family counts once{where}."
+        f"{', '.join(always)}. The verdict does so for {len(fooled)} of {nothing['problem'].nunique()} clouds "
+        f"({alarms['verdict']:.0%} if each family counts once){where}."
     )
 
 

@@ -11,6 +11,7 @@ from helpers.clustering.lengths import (
     length_auc,
     length_pairs,
     length_variation,
+    lengths_sentence,
     row_lengths,
     shuffle_lengths,
     with_variation,
@@ -112,3 +113,17 @@ def test_lengths_alone_divide_rows_without_clusters():
     for varied in (rows, shuffle_lengths(rows)):
         assert length_auc(varied, sweep_kmeans(varied, [2]).labels[0]) > 0.95
     assert length_auc(rows, sweep_kmeans(directions(rows), [2]).labels[0]) < 0.65
+
+
+@pytest.mark.parametrize(
+    ("area", "at_unit", "words"),
+    [(0.94, -0.005, "is the length"), (0.94, 0.02, "is more than"), (0.7, -0.005, "is more than")],
+)
+def test_a_score_is_the_length_of_rows_only_if_lengths_tell_and_nothing_is_left_without_them(area, at_unit, words):
+    said = lengths_sentence(0.05, area, at_unit, 0.009)
+    assert (
+        f"0.050 for two clusters, {words}" in said
+        and f"probability {area:.2f}" in said
+        and "have 0.009." in said
+        and "-" not in said
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from helpers.clustering.reduction import fit_pca
@@ -11,7 +12,7 @@ from helpers.clustering.sweep import sweep_kmeans
 from helpers.criteria import wide
 from helpers.criteria.halves import link_valleys
 from helpers.criteria.references import null_silhouettes
-from helpers.criteria.wide import wide_criteria
+from helpers.criteria.wide import wide_criteria, wide_sentence
 
 RNG = np.random.default_rng(0)
 CLOUD = RNG.normal(size=(240, 6)).astype(np.float32)
@@ -44,3 +45,13 @@ def test_what_was_computed_is_read_from_the_cache(tmp_path, monkeypatch):
     first = wide_criteria(CLOUD, CLOUD, KS, n_init=1, cache_dir=tmp_path)
     monkeypatch.setattr("helpers.core.cache._computed_once", lambda *_: pytest.fail("computed again"))
     np.testing.assert_array_equal(first, wide_criteria(CLOUD, CLOUD, KS, n_init=1, cache_dir=tmp_path))
+
+
+def test_the_sentence_names_the_k_that_count_or_says_that_none_does():
+    columns = {"score": [0.01, 0.03, 0.02], "null_high": [0.02, 0.02, 0.03], "valley": [-0.2, 0.25, 0.6]}
+    table = pd.DataFrame(columns, index=[2, 8, 64])
+    said = wide_sentence(table)
+    assert "With 2 to 64 clusters the score is largest at k = 8: 0.030" in said and "at 1 of the 3 values" in said
+    assert said.endswith("But only at k = 8 and 64 does the valley reach 0.25, from which a k counts.")
+    none = wide_sentence(table.assign(valley=[-0.2, 0.2, -1]))
+    assert none.endswith("no valley reaches 0.25, from which a k counts: the largest is 0.20, at k = 8.")

@@ -58,7 +58,6 @@ AXES = {
     "distances": lambda ax: plots.plot_distances(DISTANCES, ax),
     "valleys": lambda ax: plots.plot_valleys(VALLEYS, 0.25, 3, ax),
     "valleys, none named": lambda ax: plots.plot_valleys(VALLEYS, 0.25, None, ax),
-    "intervals": lambda ax: plots.plot_intervals(INTERVALS, "loss", ax),
 }
 
 
@@ -225,9 +224,14 @@ def test_valleys_mark_the_k_that_count_and_the_one_that_is_named():
     assert list(counting.get_xdata()) == [3, 4] and list(named.get_xdata()) == [3]
 
 
-def test_intervals_stand_in_the_order_of_their_means():
-    ax = plots.plot_intervals(INTERVALS, "loss")
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["verdict", "score"]
+def test_intervals_of_two_measures_share_their_rows_and_mark_the_verdict():
+    figure = plots.plot_intervals({"exact": INTERVALS, "lost": INTERVALS[::-1] + 1})
+    first, second = figure.axes
+    assert [tick.get_text() for tick in first.get_yticklabels()] == ["score", "verdict"]
+    assert [bars.lines[0].get_color() for bars in first.containers] == [plots.GAIN, plots.LOSS]
+    drawn = [[float(bars.lines[0].get_xdata()[0]) for bars in ax.containers] for ax in figure.axes]
+    assert drawn == [[0.3, 0.1], [1.3, 1.1]] and (np.diff(first.get_yticks()) < 0).all()
+    assert (first.get_xlabel(), second.get_xlabel()) == ("exact", "lost")
 
 
 def test_a_border_is_drawn_with_the_links_that_cross_it():
@@ -330,7 +334,7 @@ def test_cells_belong_to_the_nearest_centre():
 
 def test_every_axis_of_values_is_labelled():
     for name, draw in AXES.items():
-        assert name in ("knife", "intervals") or draw(None).get_ylabel(), name
+        assert name == "knife" or draw(None).get_ylabel(), name
 
 
 def test_timings_draws_every_way_on_logarithmic_axes():
@@ -344,21 +348,20 @@ def test_timings_draws_every_way_on_logarithmic_axes():
 SHARES = pd.DataFrame({"first": [0.2, 1.0, np.nan], "second": [0.0, 0.5, 1.0]}, index=["a", "b", "c"])
 
 
-def test_heatmap_writes_its_numbers_and_leaves_out_what_is_missing():
-    ax = plots.plot_heatmap(SHARES, "share")
-    assert sorted(text.get_text() for text in ax.texts) == ["0.00", "0.20", "0.50", "1.00", "1.00"]
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["a", "b", "c"]
+def test_dots_have_a_row_for_each_name_the_first_on_top():
+    ax = plots.plot_dots(SHARES, "share")
+    first, second = ax.lines
+    np.testing.assert_array_equal(first.get_xdata(), SHARES["first"])
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert (np.diff(ax.get_yticks()) < 0).all() and (first.get_ydata() > second.get_ydata()).all()
 
 
-def test_losses_are_ordered_by_their_mean():
-    ax = plots.plot_losses(pd.DataFrame({"high": [0.5, 0.9], "low": [0.1, 0.0]}), "loss")
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["low", "high"]
-    assert [round(float(bar.get_width()), 6) for bar in ax.patches] == [0.05, 0.7]
-
-
-def test_shares_have_a_bar_for_each_number_the_first_on_top():
-    ax = plots.plot_shares(SHARES.fillna(0), "share")
-    assert len(ax.patches) == 6 and ax.get_yticklabels()[-1].get_text() == "a"
+def test_lengths_are_counted_by_cluster_the_long_rows_last():
+    lengths, labels = np.array([1.0, 1, 2, 5, 6, 6, 7]), np.array([1, 1, 1, 0, 0, 0, 0])
+    ax = plots.plot_lengths(lengths, labels)
+    short, long = (sum(bar.get_height() for bar in bars) for bars in ax.containers)
+    assert (short, long) == (3, 4) and ax.get_ylabel() == "images"
+    assert [text.get_text() for text in ax.get_legend().get_texts()][1] == "cluster of long rows"
 
 
 def test_clusterings_side_by_side():

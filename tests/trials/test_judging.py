@@ -21,10 +21,14 @@ from helpers.trials.judging import (
     intervals,
     judge_answers,
     mean_by_family,
+    networks_sentence,
     part,
     read_constants,
+    read_networks,
     read_trials,
+    rights_by_kind,
     summarise_answers,
+    summarise_networks,
     trial_sentences,
     worst_answer,
 )
@@ -93,6 +97,12 @@ def test_the_failure_that_is_shown_is_the_one_that_others_did_not_have(trials):
 def test_the_json_is_plain(trials):
     text = (RESULTS / "trials.json").read_text(encoding="utf-8")
     assert json.loads(text)["provenance"] == trials.provenance
+
+
+def test_each_network_was_asked_about_all_photographs_for_reporting(trials):
+    asked = read_networks().groupby("network")["problem"].agg(set)
+    expected = set(trials.problems.query("photographs and role == 'reporting'").index)
+    assert len(asked) > 1 and all(problems == expected for problems in asked)
 
 
 def test_the_constants_of_the_rule_are_in_the_table_that_they_were_chosen_from():
@@ -213,16 +223,36 @@ def test_family_table_is_named_as_on_the_figures():
     assert list(table.columns) == expected
 
 
+def test_rights_are_averaged_for_each_kind_of_problem_and_the_best_about_photographs_is_first():
+    judged = pd.concat([judge_answers(made_up(SURE, photographs=which)) for which in (True, False)])
+    table = rights_by_kind(judged)
+    assert table.loc["verdict"].tolist() == [1, 1, 1] and table.loc["silhouette score"].tolist() == [1, 1, 0]
+    assert table["photographs"].is_monotonic_decreasing and table.loc["stability in halves", "drawn groups"] == 0
+
+
+def test_networks_are_summarised_by_what_verdict_and_score_reach_with_their_features():
+    good, bad = (made_up(SURE | {"verdict": (k, 4, None)}, photographs=True) for k in (3, None))
+    judged = pd.concat([judge_answers(good).assign(network="good"), judge_answers(bad).assign(network="bad")])
+    table = summarise_networks(judged)
+    assert table.index.tolist() == [
+        ("good", "verdict"), ("good", "silhouette score"), ("bad", "verdict"), ("bad", "silhouette score"),
+    ]  # fmt: skip
+    assert table["named"].tolist() == [1, 1, 0.5, 1] and (table["best"] == 1).all()
+    assert table.loc[("good", "verdict"), ["exact", "within_fifth"]].tolist() == [1, 1]
+    assert table["loss"].tolist() == pytest.approx([0.05] * 4)  # the convenient k is the same
+    assert networks_sentence(table).endswith("differ by 0.00 at most; the verdict's loses less with 0 of 2 networks.")
+
+
 def test_sentences_follow_from_the_table():
     said = trial_sentences(judge_answers(made_up(SURE, photographs=True)))
     assert (
         "is the number of classes in 100% of the cases, and the k with most positive samples in 0%"
         in (said["score_or_samples"])
     )
-    assert "names a k for 100% of the problems; of these it is the number of classes in 100% (95%" in said["exact"]
+    assert "names a k for 100% of the problems. Of these it is the number of classes in 100% (95%" in said["exact"]
     assert "the verdict's loses 0.050 of agreement" in said["loss"] and "“silhouette score”, 0.050" in said["loss"]
     assert said["abstained"].startswith("The verdict names no k for 0% of the problems of photographs")
     assert "always name a k all the same: “silhouette score”" in said["false_alarms"]
-    assert "The verdict does so for 0 of 1 clouds, 0% if each family counts once." in said["false_alarms"]
+    assert "The verdict does so for 0 of 1 clouds (0% if each family counts once)." in said["false_alarms"]
     fooled = trial_sentences(judge_answers(made_up(SURE | {"verdict": (3, 4, 5)}, photographs=True)))
-    assert "for 1 of 1 clouds, 100% if each family counts once; it is fooled by nothing." in fooled["false_alarms"]
+    assert "for 1 of 1 clouds (100% if each family counts once); it is fooled by nothing." in fooled["false_alarms"]
