@@ -63,7 +63,7 @@ def cluster_names(labels: np.ndarray, truth: np.ndarray | None) -> pd.Series:
     Examples
     --------
     >>> cluster_names(np.array([0, 0, 0, 0, 1, 1]), np.array(["a", "a", "a", "b", "a", "b"])).tolist()
-    ['cluster 0: 75% a', 'cluster 1: a and b alike']
+    ['cluster 0: a, 75%', 'cluster 1: a and b alike']
     """
     clusters = pd.Index(np.unique(labels), name="cluster")
     words = [f"cluster {cluster}" for cluster in clusters]
@@ -77,7 +77,7 @@ def _shared(of_cluster: np.ndarray) -> str:
     names, counts = np.unique(of_cluster, return_counts=True)
     most = names[counts == counts.max()]
     if len(most) == 1:
-        return f"{counts.max() / len(of_cluster):.0%} {most[0]}"
+        return f"{most[0]}, {counts.max() / len(of_cluster):.0%}"
     return f"{most[0]} and {most[1]} alike" if len(most) == 2 else "no label prevails"
 
 
@@ -117,7 +117,7 @@ def cluster_facts(
 def _frequent(truth: pd.Series) -> str:
     """List the most frequent labels with their shares."""
     shares = truth.value_counts(normalize=True)
-    told = [f"{name} {share:.0%}" for name, share in shares.head(_MOST_NAMED).items()]
+    told = [f"{name}: {share:.0%}" for name, share in shares.head(_MOST_NAMED).items()]
     more = len(shares) - _MOST_NAMED
     return f"{', '.join(told)}{f', {more} more' if more > 0 else ''}"
 

@@ -61,7 +61,9 @@ def room_sentence(name: str, criteria: pd.DataFrame) -> str:
     scored = criteria[criteria["score"].notna()]
     row = scored.loc[extreme_k(scored["score"] - scored["null_score_high"])[0]]
     score, floor, ceiling = row["score"], row["null_score_high"], row["ceiling"]
-    numbers = f"{name}: at k = {row.name} the floor is {floor:.3f}, the score {score:.3f}, and the ceiling {ceiling:.3f}"
+    numbers = (
+        f"{name}: at k = {row.name} the floor is {floor:.3f}, the score {score:.3f}, and the ceiling {ceiling:.3f}"
+    )
     numbers = numbers.replace("-", "\N{MINUS SIGN}")
     if score <= floor:
         return f"{numbers}; the score is not above the floor, at this k or at any other."

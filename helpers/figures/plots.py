@@ -278,9 +278,7 @@ def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = No
 
 def plot_rooms(rooms: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
     """Draw `plot_nulls` for several data sets by their names, side by side on one axis of scores."""
-    figure, axes = plt.subplots(
-        1, len(rooms), figsize=(7.2, 4.2), sharey=True, squeeze=False, layout="constrained"
-    )
+    figure, axes = plt.subplots(1, len(rooms), figsize=(7.2, 4.2), sharey=True, squeeze=False, layout="constrained")
     for ax, (name, tables) in zip(axes.flat, rooms.items()):
         plot_nulls(*tables, ax)
         ax.set_title(name, parse_math=False, pad=30)
@@ -410,7 +408,9 @@ def plot_draws(draws: pd.Series, sure: float, ax: Axes | None = None) -> Axes:
     """Draw how often other draws of the halvings name each k, 0 standing for none, and the share that is needed."""
     ax = plt.subplots(figsize=(7.2, 0.42 * len(draws) + 1.3))[1] if ax is None else ax
     names = ["no k" if k == 0 else f"k = {k}" for k in draws.index]
-    bars = ax.barh(names, draws.to_numpy(), height=0.6, color=[_GREY if k == 0 else GAIN for k in draws.index], linewidth=0)
+    bars = ax.barh(
+        names, draws.to_numpy(), height=0.6, color=[_GREY if k == 0 else GAIN for k in draws.index], linewidth=0
+    )
     ax.bar_label(bars, [f"{share:.0%}" for share in draws], padding=3)
     ax.axvline(sure, color=LOSS, linestyle="--", label=f"needed: {sure:.0%}")
     ax.set(xlabel="share of the draws", xlim=(0, 1.1))
@@ -586,7 +586,7 @@ def plot_gallery(rows: Sequence[Sequence[tuple[Image.Image, str]]], names: Seque
     for part, row, name in zip(figure.subfigures(len(rows), 1, squeeze=False).flat, rows, names):
         heading = part.suptitle(name, x=0.01, ha="left", fontsize="medium", fontweight="bold", color=_ON_ANY_PAGE)
         show_as_it_is(heading, _PICTURE_WIDTH * max(n_columns, 3) - 0.2)
-        axes = part.subplots(1, n_columns, squeeze=False).flat
+        axes = part.subplots(1, n_columns, squeeze=False)[0]
         for ax in axes:
             ax.set_axis_off()
         for ax, (image, title) in zip(axes, row):

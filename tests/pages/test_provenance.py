@@ -11,7 +11,7 @@ from myst_parser.parsers.docutils_ import Parser
 from helpers.core.conventions import ROOT
 from helpers.images.datasets import load_images
 from helpers.pages.book import _this_book
-from helpers.pages.provenance import fact_table, provenance
+from helpers.pages.provenance import fact_table, figure_html, provenance
 from helpers.parameters import Parameters
 
 EXTENSIONS = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["parse"]["myst_enable_extensions"]
@@ -73,3 +73,16 @@ def test_provenance_shows_parameters_and_data_as_text(dataset):
 
 def test_a_table_of_facts_is_one_line():
     assert fact_table({"a\nb": "c\n\nd\u2028e\udcff"}).isascii() and "\n" not in fact_table({"a\nb": "c\n\nd"})
+
+
+@pytest.mark.parametrize("photographs", [False, True])
+def test_a_figure_for_another_page_has_its_class_its_words_and_its_caption(photographs):
+    from matplotlib.figure import Figure
+
+    page = BeautifulSoup(
+        figure_html(Figure(), "what <is> there", "what to see", photographs=photographs).data, "html.parser"
+    )
+    assert page.img["class"] == ["photographs" if photographs else "chart"] and page.img["alt"] == "what <is> there"
+    assert page.figcaption.get_text() == "what to see"
+    again = BeautifulSoup(figure_html(Figure(), "what <is> there").data, "html.parser")
+    assert again.figcaption.get_text() == "what <is> there"
