@@ -11,6 +11,9 @@ from .curves import extreme_k, extreme_words, range_words
 from .rule import SURE, Decision, nearly_deepest
 from .table import DEEP, STRONG
 
+# Two agreements that are nearer to each other than this are told as nearly equal.
+_CLOSE = 0.1
+
 
 def rule_steps(decision: Decision) -> tuple[str, list[tuple[str, str, str]], str]:
     """Follow the values of k through the questions of the rule.
@@ -67,7 +70,7 @@ def room_sentence(name: str, criteria: pd.DataFrame) -> str:
     numbers = numbers.replace("-", "\N{MINUS SIGN}")
     if score <= floor:
         return f"{numbers}; the score is not above the floor, at this k or at any other."
-    return f"{numbers}, so the score has {(score - floor) / (ceiling - floor):.0%} of the way from floor to ceiling."
+    return f"{numbers}, so the score is {(score - floor) / (ceiling - floor):.0%} of the way up."
 
 
 def border_sentence(valley: float) -> str:
@@ -92,7 +95,9 @@ def found_again_sentence(images: pd.Series, cloud: pd.Series) -> str:
     )
     if cloud.max() >= images.max():
         return f"{sentence}: there is nothing in the cloud, and halves of it agree at least as well."
-    return f"{sentence}, so the best agreement of the images is more than shape alone gives there."
+    if cloud.max() >= images.max() - _CLOSE:
+        return f"{sentence}: there is nothing in the cloud, and halves of it agree nearly as well."
+    return f"{sentence}: halves of the images agree better than the shape of that cloud alone makes them."
 
 
 def strength_sentence(images: pd.Series, cloud: pd.Series) -> str:

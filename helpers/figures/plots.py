@@ -312,7 +312,7 @@ def plot_valleys(valleys: pd.DataFrame, deep: float, named: int | None, ax: Axes
         ax.plot(named, valley[named], "o", color=LOSS, markersize=11, label=f"named: k = {named}")
     ax.axhline(deep, color=OTHER, linestyle="--", linewidth=1)
     ax.axhline(0, color=_GREY, linewidth=1)
-    ax.set(ylabel="valley", ylim=(min(-0.5, max(-2.0, valley.min())) - 0.05, 1.05))
+    ax.set(ylabel="valley", ylim=(min(-0.5, max(-2.0, (valley - spread).min())) - 0.05, 1.05))
     _legend_above(ax)
     _mark_k(ax, k)
     return ax

@@ -55,7 +55,10 @@ def test_nearly_deepest_keeps_those_of_which_the_rule_names_the_finest():
 @pytest.mark.parametrize(
     ("score", "words"),
     [
-        ([0.2, 0.3], "at k = 3 the floor is 0.100, the score 0.300, and the ceiling 0.500, so the score has 50% of"),
+        (
+            [0.2, 0.3],
+            "at k = 3 the floor is 0.100, the score 0.300, and the ceiling 0.500, so the score is 50% of the way up.",
+        ),
         ([-0.1, 0.05], "at k = 3 the floor is 0.100, the score 0.050, and the ceiling 0.500; the score is not above"),
     ],
 )
@@ -80,7 +83,8 @@ def test_a_border_in_words(valley, words):
 
 def test_halves_of_images_and_of_a_cloud_are_compared():
     assert "at least as well" in found_again_sentence(by_k(0.8, 0.5), by_k(0.9, 0.5))
-    assert "more than shape alone" in found_again_sentence(by_k(0.8, MISSING), by_k(0.7, 0.5))
+    assert "nearly as well" in found_again_sentence(by_k(0.8, 0.5), by_k(0.75, 0.5))
+    assert "agree better" in found_again_sentence(by_k(0.8, MISSING), by_k(0.6, 0.5))
     assert "too small" in found_again_sentence(by_k(MISSING, MISSING), by_k(0.7, 0.5))
 
 
