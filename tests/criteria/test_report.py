@@ -85,6 +85,7 @@ def test_halves_of_images_and_of_a_cloud_are_compared():
     assert "at least as well" in found_again_sentence(by_k(0.8, 0.5), by_k(0.9, 0.5))
     assert "nearly as well" in found_again_sentence(by_k(0.8, 0.5), by_k(0.75, 0.5))
     assert "agree better" in found_again_sentence(by_k(0.8, MISSING), by_k(0.6, 0.5))
+    assert "(\N{MINUS SIGN}0.20)" in found_again_sentence(by_k(-0.2, MISSING), by_k(0.7, 0.5))
     assert "too small" in found_again_sentence(by_k(MISSING, MISSING), by_k(0.7, 0.5))
 
 
