@@ -13,7 +13,7 @@ from sklearn.metrics.cluster import contingency_matrix
 from ..core.conventions import listed
 from .halves import Halves
 
-_MOST_NAMED = 3  # labels that are named of each cluster
+_MOST_NAMED = 2  # labels that are named of each cluster
 
 
 def best_middle_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, n_each: int = 2) -> np.ndarray:
@@ -97,20 +97,20 @@ def cluster_facts(
     Returns
     -------
     DataFrame
-        Indexed by ``cluster``: ``images``, ``mean silhouette``, the share ``negative``, the most frequent ``labels``
-        with their shares where labels are known, and ``mean NAME`` for each detail that is a number.
+        Indexed by ``cluster``: ``images``, the mean ``silhouette``, the share ``negative``, the most frequent
+        ``labels`` with their shares where labels are known, and the mean of each detail that is a number, by its name.
     """
     frame = pd.DataFrame({"cluster": labels, "silhouette": silhouette, "negative": silhouette < 0})
     groups = frame.groupby("cluster")
     columns = {
         "images": groups.size(),
-        "mean silhouette": groups["silhouette"].mean(),
+        "silhouette": groups["silhouette"].mean(),
         "negative": groups["negative"].mean(),
     }
     if truth is not None:
         columns["labels"] = pd.Series(truth).groupby(labels).agg(_frequent)
     numbers = {name: values for name, values in details.items() if np.issubdtype(values.dtype, np.number)}
-    means = {f"mean {name}": pd.Series(values).groupby(labels).mean() for name, values in numbers.items()}
+    means = {name: pd.Series(values).groupby(labels).mean() for name, values in numbers.items()}
     return pd.DataFrame(columns | means).rename_axis("cluster")
 
 

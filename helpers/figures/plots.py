@@ -388,7 +388,7 @@ def plot_halves(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> Fi
 
     Equal numbers are taken for equal clusters.
     """
-    figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.9), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.7), layout="constrained")
     colors = np.array(cluster_colors(int(max(first.max(), second.max())) + 1))
     differ = first != second
     drawn = {
@@ -399,7 +399,7 @@ def plot_halves(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> Fi
     for ax, (title, color) in zip(axes, drawn.items()):
         order = np.argsort(differ, kind="stable")  # those that differ on top
         ax.scatter(*points[order].T, s=4, c=color[order], linewidth=0)
-        ax.set_title(title, fontsize="small")
+        ax.set_title(title)
         ax.set_axis_off()
     return figure
 
@@ -428,7 +428,7 @@ def plot_rule(start: str, steps: Sequence[tuple[str, str, str]], end: str) -> Fi
     none stays, the questions after it are pale.
     """
     rows = [start, *(question for question, _, _ in steps), end]
-    figure, ax = plt.subplots(figsize=(7.2, 1.02 * len(rows)), layout="constrained")
+    figure, ax = plt.subplots(figsize=(5.8, 0.88 * len(rows)), layout="constrained")
     ax.set(xlim=(0, 10), ylim=(-len(rows) + 0.5, 0.5))
     ax.set_axis_off()
     reached = True
@@ -436,16 +436,16 @@ def plot_rule(start: str, steps: Sequence[tuple[str, str, str]], end: str) -> Fi
         last = row == len(rows) - 1
         alive = reached or last
         color = LOSS if last else GAIN if row else _GREY
-        _box(ax, (3.2, -row), text, color if alive else "#c9ced3", bold=last or not row)
+        _box(ax, (3, -row), text, color if alive else "#c9ced3", bold=last or not row)
         if 0 < row < len(rows) - 1:
             _, stay, leave = steps[row - 1]
             if leave and alive:
-                _arrow(ax, (5.8, -row), (6.7, -row), "no")
-                ax.text(6.8, -row, fill(leave, 26), va="center", fontsize="small", color=_GREY)
+                _arrow(ax, (6, -row), (6.8, -row), "no")
+                ax.text(6.9, -row, fill(leave, 20), va="center", fontsize="small", color=_GREY)
             words = f"yes: {stay or 'none'}" if reached else ""
             reached = reached and bool(stay)
         if not last:
-            _arrow(ax, (3.2, -row - 0.3), (3.2, -row - 0.7), words if row else "", pale=not reached)
+            _arrow(ax, (3, -row - 0.32), (3, -row - 0.68), words if row else "", pale=not reached)
     return figure
 
 

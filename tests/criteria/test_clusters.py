@@ -44,10 +44,10 @@ def test_facts_of_clusters():
     details = {"weight": np.arange(15.0), "place": np.array(["x"] * 15)}
     facts = cluster_facts(SILHOUETTE, LABELS, truth, details)
     assert facts["images"].tolist() == [10, 4, 1]
-    assert facts.columns.tolist() == ["images", "mean silhouette", "negative", "labels", "mean weight"]
-    assert facts.loc[0, "mean silhouette"] == pytest.approx(SILHOUETTE[:10].mean())
-    assert facts.loc[0, "labels"] == "a: 60%, b: 20%, c: 10%, 1 more"
-    assert facts["mean weight"].tolist() == [4.5, 11.5, 14] and facts["negative"].tolist() == [0, 1, 1]
+    assert facts.columns.tolist() == ["images", "silhouette", "negative", "labels", "weight"]
+    assert facts.loc[0, "silhouette"] == pytest.approx(SILHOUETTE[:10].mean())
+    assert facts.loc[0, "labels"] == "a: 60%, b: 20%, 2 more"
+    assert facts["weight"].tolist() == [4.5, 11.5, 14] and facts["negative"].tolist() == [0, 1, 1]
     assert "labels" not in cluster_facts(SILHOUETTE, LABELS, None, {})
 
 
