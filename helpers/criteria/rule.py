@@ -131,12 +131,29 @@ def named_level(valley: pd.Series, *, deep: float = DEEP, nearly: float = NEARLY
     return int(_named(valley.to_numpy()[np.newaxis], valley.index.to_numpy(), deep, nearly)[0]) or None
 
 
+def nearly_deepest(valley: pd.Series) -> list[int]:
+    """List the k that count and are nearly as deep as the deepest, of which the rule names the finest.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> nearly_deepest(pd.Series({2: 0.6, 3: 0.55, 4: 0.3})), nearly_deepest(pd.Series({2: 0.1, 3: -0.2}))
+    ([2, 3], [])
+    """
+    near = _nearly_deepest(valley.to_numpy()[np.newaxis], valley.index.to_numpy(), DEEP, NEARLY)
+    return valley.index[near[0]].tolist()
+
+
 def _named(valley: np.ndarray, k_values: np.ndarray, deep: float, nearly: float) -> np.ndarray:
     """Name a k, or 0 for none, for each row of valleys (r, m), some of which may be missing."""
+    return np.where(_nearly_deepest(valley, k_values, deep, nearly), k_values, 0).max(axis=1)
+
+
+def _nearly_deepest(valley: np.ndarray, k_values: np.ndarray, deep: float, nearly: float) -> np.ndarray:
+    """Tell for each row of valleys (r, m) which k count and are nearly as deep as the deepest."""
     valley = np.where(np.isnan(valley), -np.inf, valley)
     share = np.maximum(nearly, 1 - CUT * (1 - deep) / k_values)
-    least = np.maximum(deep, share * valley.max(axis=1, keepdims=True))
-    return np.where(valley >= least, k_values, 0).max(axis=1)
+    return valley >= np.maximum(deep, share * valley.max(axis=1, keepdims=True))
 
 
 def convenient_k(table: pd.DataFrame, decision: Decision) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -492,24 +493,44 @@ def plot_change(before: np.ndarray, after: np.ndarray, names: tuple[str, str], a
 
 
 def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Draw the score, its ceiling, and the scores of structureless data of each kind: their mean and their range.
+    """Draw the score between its floor, the range of all structureless data, and its ceiling, if that is known.
 
     `criteria` is from `compare_criteria` and `nulls` from `NullSilhouettes.table`.
     """
     ax = _axes(ax)
     scored = criteria[criteria["score"].notna()]
-    ax.plot(scored.index, scored["score"], "o-", color=GAIN, label="score")
-    for (kind, table), style in zip(nulls.groupby(level="kind", sort=False), ("-", "--", ":")):
-        table = table.droplevel("kind")
-        ax.plot(table.index, table["score"], style, color=LOSS, label=f"{kind}, no structure")
-        ax.fill_between(table.index, table["score_low"], table["score_high"], color=LOSS, alpha=0.15, linewidth=0)
     if "ceiling" in scored:
         ax.plot(scored.index, scored["ceiling"], "^-", color=OTHER, label="ceiling")
+    ax.plot(scored.index, scored["score"], "o-", color=GAIN, label="score")
+    by_k = nulls.groupby(level="n_clusters")
+    ax.fill_between(scored.index, by_k["score_low"].min(), by_k["score_high"].max(), color=LOSS, alpha=0.45,
+                    linewidth=2, label="no structure")  # fmt: skip
     ax.axhline(0, color=_GREY, linewidth=1)
-    ax.set(ylabel="mean silhouette")
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set(ylabel="silhouette score")
+    _legend_above(ax)
     _mark_k(ax, scored.index)
     return ax
+
+
+def plot_rooms(rooms: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
+    """Draw `plot_nulls` for several data sets by their names, side by side on one axis of scores."""
+    figure, axes = plt.subplots(1, len(rooms), figsize=(7.2, 4.2), sharey=True, squeeze=False, layout="constrained")
+    for ax, (name, tables) in zip(axes.flat, rooms.items()):
+        plot_nulls(*tables, ax)
+        ax.set_title(name, parse_math=False, pad=30)
+        ax.set_xticks(ax.get_xticks()[:: -(-len(ax.get_xticks()) // 8)])
+    for ax in axes.flat[1:]:
+        ax.set_ylabel("")
+        ax.get_legend().remove()
+    return figure
+
+
+def _legend_above(ax: Axes) -> None:
+    """Put the legend above the axes, in a row."""
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncol=4, borderaxespad=0.2, handlelength=1.4, columnspacing=1.2,
+        handletextpad=0.5,
+    )  # fmt: skip
 
 
 def plot_valleys(valleys: pd.DataFrame, deep: float, named: int | None, ax: Axes | None = None) -> Axes:
@@ -527,8 +548,8 @@ def plot_valleys(valleys: pd.DataFrame, deep: float, named: int | None, ax: Axes
         ax.plot(named, valley[named], "o", color=LOSS, markersize=11, label=f"named: k = {named}")
     ax.axhline(deep, color=OTHER, linestyle="--", linewidth=1)
     ax.axhline(0, color=_GREY, linewidth=1)
-    ax.set(ylabel="valley", ylim=(min(-0.5, max(-2.0, valley.min())) - 0.05, 1.05))
-    ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
+    ax.set(ylabel="valley", ylim=(min(-0.5, max(-2.0, (valley - spread).min())) - 0.05, 1.05))
+    _legend_above(ax)
     _mark_k(ax, k)
     return ax
 
@@ -596,6 +617,88 @@ def plot_gap(gap: pd.DataFrame, n_clusters: int | None, ax: Axes | None = None) 
     ax.set(ylabel="gap")
     _mark_k(ax, gap.index)
     return ax
+
+
+def plot_halves(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> Figure:
+    """Draw two clusterings of the same points (n, 2), one above the other, and beside them where they differ.
+
+    Equal numbers are taken for equal clusters.
+    """
+    figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.7), layout="constrained")
+    colors = np.array(cluster_colors(int(max(first.max(), second.max())) + 1))
+    differ = first != second
+    drawn = {
+        "by one half": colors[first],
+        "by the other half": colors[second],
+        f"they differ: {differ.mean():.0%}": np.where(differ, LOSS, "#c9ced3"),
+    }
+    for ax, (title, color) in zip(axes, drawn.items()):
+        order = np.argsort(differ, kind="stable")  # those that differ on top
+        ax.scatter(*points[order].T, s=4, c=color[order], linewidth=0)
+        ax.set_title(title)
+        ax.set_axis_off()
+    return figure
+
+
+def plot_draws(draws: pd.Series, sure: float, ax: Axes | None = None) -> Axes:
+    """Draw how often other draws of the halvings name each k, 0 standing for none, and the share that is needed."""
+    ax = plt.subplots(figsize=(7.2, 0.42 * len(draws) + 1.3))[1] if ax is None else ax
+    names = ["no k" if k == 0 else f"k = {k}" for k in draws.index]
+    bars = ax.barh(
+        names, draws.to_numpy(), height=0.6, color=[_GREY if k == 0 else GAIN for k in draws.index], linewidth=0
+    )
+    ax.bar_label(bars, [f"{share:.0%}" for share in draws], padding=3)
+    ax.axvline(sure, color=LOSS, linestyle="--", label=f"needed: {sure:.0%}")
+    ax.set(xlabel="share of the draws", xlim=(0, 1.1))
+    ax.xaxis.set_major_formatter("{x:.0%}")
+    ax.invert_yaxis()
+    ax.grid(False, axis="y")
+    _legend_above(ax)
+    return ax
+
+
+def plot_rule(start: str, steps: Sequence[tuple[str, str, str]], end: str) -> Figure:
+    """Draw the rule as a flow chart: from the top down, with what each question keeps below it and what it drops aside.
+
+    `steps` are questions, each with the k that stay and those that leave; an empty text stands for none of them. Where
+    none stays, the questions after it are pale.
+    """
+    rows = [start, *(question for question, _, _ in steps), end]
+    figure, ax = plt.subplots(figsize=(5.8, 0.88 * len(rows)), layout="constrained")
+    ax.set(xlim=(0, 10), ylim=(-len(rows) + 0.5, 0.5))
+    ax.set_axis_off()
+    reached = True
+    for row, text in enumerate(rows):
+        last = row == len(rows) - 1
+        alive = reached or last
+        color = LOSS if last else GAIN if row else _GREY
+        _box(ax, (3, -row), text, color if alive else "#c9ced3", bold=last or not row)
+        if 0 < row < len(rows) - 1:
+            _, stay, leave = steps[row - 1]
+            if leave and alive:
+                _arrow(ax, (6, -row), (6.8, -row), "no")
+                ax.text(6.9, -row, fill(leave, 20), va="center", fontsize="small", color=_GREY)
+            words = f"yes: {stay or 'none'}" if reached else ""
+            reached = reached and bool(stay)
+        if not last:
+            _arrow(ax, (3, -row - 0.32), (3, -row - 0.68), words if row else "", pale=not reached)
+    return figure
+
+
+def _box(ax: Axes, place: tuple[float, float], text: str, color: str, *, bold: bool) -> None:
+    ax.text(
+        *place, text, ha="center", va="center", fontsize="medium", fontweight="bold" if bold else "normal",
+        color="black" if color != "#c9ced3" else "#8c949c",
+        bbox={"boxstyle": "round,pad=0.55", "facecolor": "none", "edgecolor": color, "linewidth": 1.8},
+    )  # fmt: skip
+
+
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], words: str, *, pale: bool = False) -> None:
+    style = {"arrowstyle": "-|>", "color": "#c9ced3" if pale else "black", "linewidth": 1.2}
+    ax.annotate("", end, start, arrowprops=style)
+    down = start[0] == end[0]
+    x, y = (start[0] + 0.15, (start[1] + end[1]) / 2) if down else ((start[0] + end[0]) / 2, start[1] + 0.08)
+    ax.text(x, y, words, fontsize="small", ha="left" if down else "center", va="center" if down else "bottom")
 
 
 def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, list[int]]) -> Figure:
@@ -699,4 +802,20 @@ def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns:
         show_as_it_is(
             ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE), _PICTURE_WIDTH - 0.1
         )
+    return figure
+
+
+def plot_gallery(rows: Sequence[Sequence[tuple[Image.Image, str]]], names: Sequence[str]) -> Figure:
+    """Draw a row of images for each cluster, each image under its title and each row under its name."""
+    n_columns = max(len(row) for row in rows)
+    figure = plt.figure(figsize=(_PICTURE_WIDTH * max(n_columns, 3), 2.0 * len(rows)), layout="constrained")
+    for part, row, name in zip(figure.subfigures(len(rows), 1, squeeze=False).flat, rows, names):
+        heading = part.suptitle(name, x=0.01, ha="left", fontsize="medium", fontweight="bold", color=_ON_ANY_PAGE)
+        show_as_it_is(heading, _PICTURE_WIDTH * max(n_columns, 3) - 0.2)
+        axes = part.subplots(1, n_columns, squeeze=False)[0]
+        for ax in axes:
+            ax.set_axis_off()
+        for ax, (image, title) in zip(axes, row):
+            ax.imshow(image)
+            show_as_it_is(ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE), 1.4)
     return figure

@@ -108,8 +108,8 @@ def _described(images: ImageSet, n_skipped: int) -> str:
     return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
 
 
-def figure_html(figure: Figure, alt: str, caption: str = "") -> HTML:
-    """Turn a chart into HTML with a text alternative and a caption, for gluing on another page.
+def figure_html(figure: Figure, alt: str, caption: str | None = None, *, photographs: bool = False) -> HTML:
+    """Turn a figure into HTML with a text alternative and a caption, for gluing on another page.
 
     myst-nb gives a figure that is glued on another page no text alternative, and no file if its cell is hidden.
 
@@ -118,16 +118,19 @@ def figure_html(figure: Figure, alt: str, caption: str = "") -> HTML:
     figure : Figure
     alt : str
         The text alternative: what is there.
-    caption : str
-        What to see; the text alternative if it is empty.
+    caption : str, optional
+        What is to be seen; by default the text alternative.
+    photographs : bool
+        Whether it shows photographs, which the dark theme leaves as they are, and not a chart.
     """
     from IPython.display import HTML
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     data = base64.b64encode(buffer.getvalue()).decode()
-    image = f'<img class="chart" src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
-    return HTML(f"<figure>{image}<figcaption><p>{html.escape(caption or alt)}</p></figcaption></figure>")
+    kind, words = "photographs" if photographs else "chart", html.escape(alt if caption is None else caption)
+    image = f'<img class="{kind}" src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
+    return HTML(f"<figure>{image}<figcaption><p>{words}</p></figcaption></figure>")
 
 
 def framed_page(path: Path, title: str) -> HTML:

@@ -58,6 +58,22 @@ def readable(table: pd.DataFrame | pd.Series, formats: str | dict[str, str] = ".
     return written.rename_axis(index=None, columns=written.index.name)
 
 
+def folded(title: str, table: pd.DataFrame) -> Markdown:
+    """Show a table under its title when a reader asks for it.
+
+    Parameters
+    ----------
+    title : str
+    table : DataFrame
+        Of texts, from `readable`.
+    """
+    from IPython.display import Markdown
+
+    rows = [[table.index.name, *table.columns], ["---:"] * (table.shape[1] + 1), *table.reset_index().to_numpy()]
+    lines = [f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
+    return Markdown("\n".join([f":::{{dropdown}} {title}", *lines, ":::"]))
+
+
 def _number(value: Any, spec: str) -> str:
     """Write one value of a table."""
     if pd.isna(value):

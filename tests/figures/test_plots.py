@@ -93,10 +93,60 @@ def test_nulls_and_ceiling_stand_beside_the_score():
     ax = plots.plot_nulls(criteria, NULLS)
     lines = {line.get_label(): line.get_ydata() for line in ax.lines}
     np.testing.assert_array_equal(lines["score"], TABLE["score"])
-    np.testing.assert_array_equal(lines["gaussian, no structure"], TABLE["score"])
     np.testing.assert_array_equal(lines["ceiling"], np.full(4, 0.9))
+    (band,) = ax.collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (-0.1, 0.2) and band.get_label() == "no structure"
     assert list(ax.get_xticks()) == K
     assert "ceiling" not in {line.get_label() for line in plots.plot_nulls(TABLE, NULLS).lines}
+
+
+def test_rooms_are_side_by_side_on_one_axis():
+    figure = plots.plot_rooms({"here": (TABLE.assign(ceiling=0.9), NULLS), "there": (TABLE, NULLS)})
+    here, there = figure.axes
+    assert (here.get_title(), there.get_title()) == ("here", "there") and here.get_ylim() == there.get_ylim()
+    assert here.get_legend() and not there.get_legend() and not there.get_ylabel()
+
+
+def test_the_rule_is_drawn_down_to_its_answer():
+    steps = [("valley?", "k = 2", "k = 3 to 16"), ("sure?", "k = 2, in 90%", "")]
+    (ax,) = plots.plot_rule("k = 2 to 16", steps, "The answer: k = 2").axes
+    texts = [text.get_text() for text in ax.texts if text.get_text()]
+    assert texts == [
+        *("k = 2 to 16", "valley?", "no", "k = 3 to 16", "yes: k = 2", "sure?", "yes: k = 2, in 90%"),
+        "The answer: k = 2",
+    ]
+
+
+def test_questions_that_no_k_reaches_are_pale():
+    steps = [("valley?", "", "k = 2 and 3"), ("sure?", "", "")]
+    (ax,) = plots.plot_rule("k = 2 and 3", steps, "No clear k").axes
+    edges = {t.get_text(): t.get_bbox_patch().get_edgecolor() for t in ax.texts if t.get_bbox_patch()}
+    assert edges["sure?"] not in (edges["valley?"], edges["No clear k"])
+    assert "yes: none" in [text.get_text() for text in ax.texts]
+
+
+def test_draws_have_a_bar_for_each_k_and_the_share_that_is_needed():
+    ax = plots.plot_draws(pd.Series({0: 0.1, 2: 0.9}), 0.8)
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["no k", "k = 2"]
+    assert [bar.get_width() for bar in ax.patches] == [0.1, 0.9] and list(ax.lines[0].get_xdata()) == [0.8, 0.8]
+
+
+def test_halves_show_two_clusterings_and_where_they_differ():
+    points, first = RNG.normal(size=(4, 2)), np.array([0, 0, 1, 1])
+    figure = plots.plot_halves(points, first, np.array([0, 1, 1, 1]))
+    assert [ax.get_title() for ax in figure.axes] == ["by one half", "by the other half", "they differ: 25%"]
+    colors = figure.axes[2].collections[0].get_facecolor()
+    assert len({tuple(color) for color in colors}) == 2
+
+
+def test_a_gallery_has_a_row_for_each_cluster_and_all_its_images():
+    picture = Image.new("RGB", (4, 4))
+    rows = [[(picture, f"{i}") for i in range(n)] for n in (6, 2)]
+    figure = plots.plot_gallery(rows, ["one: $x$", "two"])
+    drawn = [[ax.get_title() for ax in part.axes if ax.images] for part in figure.subfigs]
+    assert drawn == [["0", "1", "2", "3", "4", "5"], ["0", "1"]]
+    figure.canvas.draw()
 
 
 def test_wide_has_two_panels_on_one_logarithmic_axis():

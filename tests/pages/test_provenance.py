@@ -83,7 +83,12 @@ def test_versions_are_folded_behind_their_number():
     assert fold.get_text() == "3 librariesnumpy 2.0, <b> 1, scipy 1.1"
 
 
-@pytest.mark.parametrize(("caption", "read"), [("It <falls>.", "It <falls>."), ("", 'A "curve".')])
-def test_a_glued_figure_has_a_caption_of_its_own(caption, read):
-    page = BeautifulSoup(figure_html(Figure((1, 1)), 'A "curve".', caption).data, "html.parser")
-    assert page.img["alt"] == 'A "curve".' and page.figcaption.get_text() == read
+@pytest.mark.parametrize("photographs", [False, True])
+def test_a_figure_for_another_page_has_its_class_its_words_and_its_caption(photographs):
+    page = BeautifulSoup(
+        figure_html(Figure(), "what <is> there", "what to see", photographs=photographs).data, "html.parser"
+    )
+    assert page.img["class"] == ["photographs" if photographs else "chart"] and page.img["alt"] == "what <is> there"
+    assert page.figcaption.get_text() == "what to see"
+    again = BeautifulSoup(figure_html(Figure(), "what <is> there").data, "html.parser")
+    assert again.figcaption.get_text() == "what <is> there"

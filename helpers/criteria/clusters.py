@@ -1,0 +1,193 @@
+"""The clusters of one clustering, described for a reader: names, typical members, and numbers beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+from sklearn.metrics import pairwise_distances_argmin
+from sklearn.metrics.cluster import contingency_matrix
+
+from ..core.conventions import listed
+from .halves import Halves
+
+_MOST_NAMED = 2  # labels that are named of each cluster
+
+
+def best_middle_worst(silhouette: np.ndarray, labels: np.ndarray, cluster: int, n_each: int = 2) -> np.ndarray:
+    """Choose members of a cluster to look at: of the highest silhouettes, from the middle, and of the lowest.
+
+    Parameters
+    ----------
+    silhouette : ndarray, shape (n,)
+    labels : ndarray, shape (n,)
+    cluster : int
+    n_each : int
+
+    Returns
+    -------
+    ndarray of int, shape (3 n_each,) or shorter in a small cluster
+        Indices into `silhouette`, from the highest to the lowest.
+
+    Examples
+    --------
+    >>> silhouette = np.array([0.1, 0.9, 0.5, 0.3, 0.7, -0.2])
+    >>> best_middle_worst(silhouette, np.array([0, 0, 0, 0, 0, 1]), 0, n_each=1).tolist()
+    [1, 2, 0]
+    """
+    members = np.flatnonzero(labels == cluster)
+    ordered = members[np.argsort(-silhouette[members], kind="stable")]
+    if len(ordered) <= 3 * n_each:
+        return ordered
+    middle = (len(ordered) - n_each) // 2
+    return np.concatenate([ordered[:n_each], ordered[middle : middle + n_each], ordered[-n_each:]])
+
+
+def cluster_names(labels: np.ndarray, truth: np.ndarray | None) -> pd.Series:
+    """Name each cluster by the most frequent label of its images; by its number alone where labels are not known.
+
+    The labels are looked at after the clustering: they name its clusters and change nothing about them.
+
+    Parameters
+    ----------
+    labels : ndarray of int, shape (n,)
+    truth : ndarray of str, shape (n,), or None
+
+    Returns
+    -------
+    Series of str
+        Indexed by ``cluster``.
+
+    Examples
+    --------
+    >>> cluster_names(np.array([0, 0, 0, 0, 1, 1]), np.array(["a", "a", "a", "b", "a", "b"])).tolist()
+    ['cluster 0: a, 75%', 'cluster 1: a and b alike']
+    """
+    clusters = pd.Index(np.unique(labels), name="cluster")
+    words = [f"cluster {cluster}" for cluster in clusters]
+    if truth is not None:
+        words = [f"{name}: {_shared(truth[labels == cluster])}" for name, cluster in zip(words, clusters)]
+    return pd.Series(words, index=clusters, name="name")
+
+
+def _shared(of_cluster: np.ndarray) -> str:
+    """Say which label the images of a cluster share, and how many of them."""
+    names, counts = np.unique(of_cluster, return_counts=True)
+    most = names[counts == counts.max()]
+    if len(most) == 1:
+        return f"{most[0]}, {counts.max() / len(of_cluster):.0%}"
+    return f"{most[0]} and {most[1]} alike" if len(most) == 2 else "no label prevails"
+
+
+def cluster_facts(
+    silhouette: np.ndarray, labels: np.ndarray, truth: np.ndarray | None, details: Mapping[str, np.ndarray]
+) -> pd.DataFrame:
+    """Tabulate the clusters of one clustering, with a row for each.
+
+    Parameters
+    ----------
+    silhouette : ndarray, shape (n,)
+    labels : ndarray of int, shape (n,)
+    truth : ndarray of str, shape (n,), or None
+    details : dict of str to ndarray of shape (n,)
+        What else is known of each image; the means of numbers are told.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by ``cluster``: ``images``, the mean ``silhouette``, the share ``negative``, the most frequent
+        ``labels`` with their shares where labels are known, and the mean of each detail that is a number, by its name.
+    """
+    frame = pd.DataFrame({"cluster": labels, "silhouette": silhouette, "negative": silhouette < 0})
+    groups = frame.groupby("cluster")
+    columns = {
+        "images": groups.size(),
+        "silhouette": groups["silhouette"].mean(),
+        "negative": groups["negative"].mean(),
+    }
+    if truth is not None:
+        columns["labels"] = pd.Series(truth).groupby(labels).agg(_frequent)
+    numbers = {name: values for name, values in details.items() if np.issubdtype(values.dtype, np.number)}
+    means = {name: pd.Series(values).groupby(labels).mean() for name, values in numbers.items()}
+    return pd.DataFrame(columns | means).rename_axis("cluster")
+
+
+def _frequent(truth: pd.Series) -> str:
+    """List the most frequent labels with their shares."""
+    shares = truth.value_counts(normalize=True)
+    told = [f"{name}: {share:.0%}" for name, share in shares.head(_MOST_NAMED).items()]
+    more = len(shares) - _MOST_NAMED
+    return f"{', '.join(told)}{f', {more} more' if more > 0 else ''}"
+
+
+def drawn_by_halves(points: np.ndarray, halves: Halves, k: int) -> tuple[np.ndarray, np.ndarray] | None:
+    """Let the centres of each half of the first halving divide all points, and number equal clusters alike.
+
+    It is None where a half is too small for k.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, p)
+        What k-means sees.
+    halves : Halves
+        From `cluster_halves` with the same points.
+    k : int
+        One of its k_values.
+
+    Returns
+    -------
+    tuple of ndarray of int, shape (n,)
+        By the centres of one half and by those of the other, whose clusters have the numbers of those of the one with
+        which they share most points.
+
+    Examples
+    --------
+    >>> from helpers.criteria.halves import cluster_halves
+    >>> X = np.random.default_rng(0).normal(size=(60, 2)) + np.repeat([[0, 0], [9, 0], [0, 9]], 20, axis=0)
+    >>> first, second = drawn_by_halves(X, cluster_halves(X, [3]), 3)
+    >>> bool((first == second).all())
+    True
+    """
+    column = halves.k_values.tolist().index(k)
+    centers = [halves.centers_for(half)[column] for half in (0, 1)]
+    if any(np.isnan(of_half).any() for of_half in centers):
+        return None
+    first, second = (pairwise_distances_argmin(points, of_half) for of_half in centers)
+    together = np.zeros((k, k))
+    found = contingency_matrix(first, second)
+    together[np.ix_(np.unique(first), np.unique(second))] = found
+    row, of_second = linear_sum_assignment(together, maximize=True)
+    return first, row[np.argsort(of_second)][second]
+
+
+def nesting(fine: np.ndarray, coarse: np.ndarray) -> float:
+    """Calculate the share of points that are, with most of their fine cluster, in the same coarse one.
+
+    1 where each fine cluster lies within a coarse one.
+
+    Examples
+    --------
+    >>> nesting(np.array([0, 0, 1, 1]), np.array([0, 0, 0, 1]))
+    0.75
+    """
+    return float(contingency_matrix(fine, coarse).max(axis=1).sum() / len(fine))
+
+
+def k_ranges(ks: list[int]) -> str:
+    """Write values of k, in ascending order, with their runs in short.
+
+    Examples
+    --------
+    >>> k_ranges([2, 3, 5, 6, 7, 8]), k_ranges([4])
+    ('k = 2, 3 and 5 to 8', 'k = 4')
+    """
+    runs: list[list[int]] = []
+    for k in ks:
+        if runs and k == runs[-1][-1] + 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    words = [part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
+    return f"k = {listed(words, ' and ')}"

@@ -1,0 +1,128 @@
+"""Sentences beside the figures: where the rule lets each k fall, how high a score is, and what is found again."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pandas as pd
+
+from .clusters import k_ranges
+from .curves import extreme_k, extreme_words, range_words
+from .rule import SURE, Decision, nearly_deepest
+from .table import DEEP, STRONG
+
+# Two agreements that are nearer to each other than this are told as nearly equal.
+_CLOSE = 0.1
+
+
+def rule_steps(decision: Decision) -> tuple[str, list[tuple[str, str, str]], str]:
+    """Follow the values of k through the questions of the rule.
+
+    Returns
+    -------
+    start : str
+        The k that were tried.
+    steps : list of (str, str, str)
+        The questions, each with the k that stay and those that leave; an empty text where there are none.
+    end : str
+        The answer.
+    """
+    valley = decision.valleys["valley"]
+    levels, near, finest = list(decision.levels.index), nearly_deepest(valley), nearly_deepest(valley)[-1:]
+    few = [k for k in valley.index if k not in levels]
+    steps = [
+        (f"Is its valley at least {DEEP:g}?", _named(levels), _named(few)),
+        ("Is it nearly as deep as the deepest?", _named(near), _level([k for k in levels if k not in near])),
+        ("Is it the finest of these?", _named(finest), _level(near[:-1])),
+        (f"Do {SURE:.0%} of the redraws name it?", "", ""),
+    ]
+    if finest:
+        words = f"{_named(finest)}, in {decision.draws.get(finest[0], 0.0):.0%}"
+        steps[-1] = (steps[-1][0], *((words, "") if decision.n_clusters else ("", words)))
+    end = "No clear k" if decision.n_clusters is None else f"The answer: k = {decision.n_clusters}"
+    return _named(list(valley.index)), steps, end
+
+
+def _named(ks: list[int]) -> str:
+    return k_ranges(ks) if ks else ""
+
+
+def _level(ks: list[int]) -> str:
+    return f"{k_ranges(ks)}: {'a level' if len(ks) == 1 else 'levels'}" if ks else ""
+
+
+def room_sentence(name: str, criteria: pd.DataFrame) -> str:
+    """Say how far up a score is between its floor and its ceiling, at the k where it is farthest above the floor.
+
+    Parameters
+    ----------
+    name : str
+        Of the data.
+    criteria : DataFrame
+        With ``score``, ``null_score_high`` and ``ceiling``.
+    """
+    scored = criteria[criteria["score"].notna()]
+    row = scored.loc[extreme_k(scored["score"] - scored["null_score_high"])[0]]
+    score, floor, ceiling = row["score"], row["null_score_high"], row["ceiling"]
+    numbers = (
+        f"{name}: at k = {row.name} the floor is {floor:.3f}, the score {score:.3f}, and the ceiling {ceiling:.3f}"
+    )
+    numbers = _with_minus(numbers)
+    if score <= floor:
+        return f"{numbers}; the score is not above the floor, at this k or at any other."
+    return f"{numbers}, so the score is {(score - floor) / (ceiling - floor):.0%} of the way up."
+
+
+def border_sentence(valley: float) -> str:
+    """Say how crowded one border is, from its valley."""
+    if math.isnan(valley):
+        return "Too few links run inside these two clusters to compare their border with."
+    if valley == 1:
+        return "No link crosses this border."
+    crossed = f"This border is crossed by {1 - valley:.0%} as many links as a place inside the emptier cluster"
+    if valley >= DEEP:
+        return f"{crossed}: it runs through a valley."
+    return f"{crossed}: {'hardly emptier than the inside' if valley > 0 else 'no emptier than the inside'}."
+
+
+def found_again_sentence(images: pd.Series, cloud: pd.Series) -> str:
+    """Compare the agreement of halves of the images with that of a cloud without clusters, each indexed by k."""
+    if images.isna().all():
+        return "Each half of the images is too small for all of these numbers of clusters."
+    sentence = _with_minus(
+        f"For the images the agreement is {extreme_words(images)} ({images.max():.2f}), and for the cloud it is "
+        f"{extreme_words(cloud)} ({cloud.max():.2f})"
+    )
+    if cloud.max() >= images.max():
+        return f"{sentence}: there is nothing in the cloud, and halves of it agree at least as well."
+    if cloud.max() >= images.max() - _CLOSE:
+        return f"{sentence}: there is nothing in the cloud, and halves of it agree nearly as well."
+    return f"{sentence}: halves of the images agree better than the shape of that cloud alone makes them."
+
+
+def strength_sentence(images: pd.Series, cloud: pd.Series) -> str:
+    """Say up to which k the prediction strength of images and of a cloud without clusters is high."""
+    parts = [
+        f"for the {name} {f'up to k = {found[-1]}' if found else 'at no k from 2 on'}"
+        for name, values in (("images", images), ("cloud", cloud))
+        for found in [extreme_k(values >= STRONG) if (values >= STRONG).any() else []]
+    ]
+    return f"Prediction strength reaches {STRONG:g}, its authors' threshold, {parts[0]}, and {parts[1]}."
+
+
+def seed_sentence(seeds: pd.Series, halves: pd.Series) -> str:
+    """Compare the agreement of two seeds on the same images with that of two halves, each indexed by k."""
+    sentence = _with_minus(f"With another seed the agreement on the same images is {range_words(seeds, '.2f')}")
+    known = halves.notna()
+    if not known.any():
+        return f"{sentence}."
+    drop = (seeds - halves)[known].mean()
+    if drop > 0:
+        return f"{sentence}; other images take {drop:.2f} more from it, on average over k."
+    return f"{sentence}; other images take no more from it, on average over k."
+
+
+def _with_minus(sentence: str) -> str:
+    """Write the negative numbers of a sentence with a true minus sign."""
+    return re.sub(r"-(?=\d)", "\N{MINUS SIGN}", sentence)

@@ -1,0 +1,78 @@
+"""Clusters described for a reader: their names, their members, and what two halves of the samples make of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from helpers.criteria.clusters import (
+    best_middle_worst,
+    cluster_facts,
+    cluster_names,
+    drawn_by_halves,
+    k_ranges,
+    nesting,
+)
+from helpers.criteria.halves import cluster_halves
+
+LABELS = np.array([0] * 10 + [1] * 4 + [2])
+SILHOUETTE = np.linspace(0.9, -0.5, len(LABELS))
+ISLANDS = np.random.default_rng(0).normal(size=(90, 2)) + np.repeat([[0, 0], [99, 0], [0, 99]], 30, axis=0)
+
+
+def test_members_are_the_best_the_middle_and_the_worst_of_a_cluster():
+    shuffled = np.random.default_rng(0).permutation(len(LABELS))
+    chosen = best_middle_worst(SILHOUETTE[shuffled], LABELS[shuffled], 0)
+    assert shuffled[chosen].tolist() == [0, 1, 4, 5, 8, 9]
+    assert best_middle_worst(SILHOUETTE, LABELS, 1).tolist() == [10, 11, 12, 13]
+    assert best_middle_worst(SILHOUETTE, LABELS, 2).tolist() == [14]
+
+
+def test_names_come_from_the_label_that_most_images_share():
+    truth = np.array(list("aaaaaaabbc" + "aabb" + "c"))
+    assert cluster_names(LABELS, truth).tolist() == [
+        "cluster 0: a, 70%",
+        "cluster 1: a and b alike",
+        "cluster 2: c, 100%",
+    ]
+    assert cluster_names(LABELS, None).tolist() == ["cluster 0", "cluster 1", "cluster 2"]
+    assert cluster_names(LABELS, np.arange(len(LABELS)).astype(str))[0] == "cluster 0: no label prevails"
+
+
+def test_facts_of_clusters():
+    truth = np.array(list("aaaaaabbcd" + "aabb" + "c"))
+    details = {"weight": np.arange(15.0), "place": np.array(["x"] * 15)}
+    facts = cluster_facts(SILHOUETTE, LABELS, truth, details)
+    assert facts["images"].tolist() == [10, 4, 1]
+    assert facts.columns.tolist() == ["images", "silhouette", "negative", "labels", "weight"]
+    assert facts.loc[0, "silhouette"] == pytest.approx(SILHOUETTE[:10].mean())
+    assert facts.loc[0, "labels"] == "a: 60%, b: 20%, 2 more"
+    assert facts["weight"].tolist() == [4.5, 11.5, 14] and facts["negative"].tolist() == [0, 1, 1]
+    assert "labels" not in cluster_facts(SILHOUETTE, LABELS, None, {})
+
+
+def test_two_halves_of_islands_divide_all_points_alike():
+    first, second = drawn_by_halves(ISLANDS, cluster_halves(ISLANDS, [2, 3]), 3)
+    np.testing.assert_array_equal(first, second)
+    assert sorted(np.unique(first, return_counts=True)[1]) == [30, 30, 30]
+
+
+def test_halves_that_are_too_small_draw_nothing():
+    assert drawn_by_halves(ISLANDS[:5], cluster_halves(ISLANDS[:5], [2, 4]), 4) is None
+
+
+def test_clusters_of_halves_have_each_number_once():
+    cloud = np.random.default_rng(1).normal(size=(80, 3))
+    first, second = drawn_by_halves(cloud, cluster_halves(cloud, [6]), 6)
+    assert set(first) <= set(range(6)) and set(second) <= set(range(6)) and len(set(second)) >= 5
+    assert 0.3 < (first == second).mean() < 1
+
+
+def test_nesting():
+    assert nesting(np.array([0, 1, 2, 2]), np.array([0, 0, 1, 1])) == 1
+    assert nesting(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])) == 0.5
+
+
+def test_runs_of_k_in_words():
+    assert k_ranges([2]) == "k = 2" and k_ranges([2, 3]) == "k = 2 and 3"
+    assert k_ranges([2, 4, 5, 6, 9]) == "k = 2, 4 to 6 and 9"
