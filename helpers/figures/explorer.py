@@ -237,10 +237,6 @@ _CURVES = {
 }
 
 
-# Room for the labels of a curve's axis, so that all curves begin at the same place.
-_LEFT = 34
-
-
 def _curve(curves: pd.DataFrame, column: str, curve: _Curve, deep: float | None) -> dict[str, Any]:
     least = [] if deep is None or column != "valley" else [deep]
     drawn = curves[[column, *(curve.band or ())]].to_numpy(dtype=float)
@@ -250,8 +246,7 @@ def _curve(curves: pd.DataFrame, column: str, curve: _Curve, deep: float | None)
     k_scale = alt.Scale(domain=[int(curves.index[0]) - 0.5, int(curves.index[-1]) + 0.5], nice=False)
     y_scale = alt.Scale(domain=[float(low) if low == 0 else float(low - margin), float(high + margin)], nice=False)
     x = alt.X("k:Q", title=None, scale=k_scale, axis=alt.Axis(format="d", tickMinStep=1, grid=False, tickCount=8))
-    axis = alt.Axis(tickCount=4, format=curve.format, minExtent=_LEFT, maxExtent=_LEFT)
-    y = alt.Y("value:Q", title=None, scale=y_scale, axis=axis)
+    y = alt.Y("value:Q", title=None, scale=y_scale, axis=alt.Axis(tickCount=4, format=curve.format))
     table = curves.rename_axis("k").reset_index().rename(columns={column: "value"})
     rows = alt.Data(values=json.loads(table[["k", "value", *(curve.band or ())]].to_json(orient="records")))
     now, layers = alt.Chart(alt.NamedData("now")), []
@@ -267,7 +262,7 @@ def _curve(curves: pd.DataFrame, column: str, curve: _Curve, deep: float | None)
         now.mark_point(size=130, strokeWidth=2, color=alt.expr("ink")).encode(x="k:Q", y="value:Q"),
     ]
     words = f"Line of the {curve.title} against the number of clusters, the chosen one marked."
-    return _compile(alt.layer(*layers), words)
+    return _compile(alt.layer(*layers), words, left=40)
 
 
 def _knife(silhouettes: np.ndarray) -> dict[str, Any]:
@@ -288,7 +283,9 @@ def _knife(silhouettes: np.ndarray) -> dict[str, Any]:
         marked.mark_rule(color=alt.expr("ink")).encode(y="middle:Q"),
         marked.mark_point(size=60, filled=True, opacity=1, color=alt.expr("ink")).encode(x="s:Q", y="middle:Q"),
     )
-    return _compile(alt.layer(*layers), "Knife plot: the silhouettes of all samples, sorted within their clusters.")
+    return _compile(
+        alt.layer(*layers), "Knife plot: the silhouettes of all samples, sorted within their clusters.", left=26
+    )
 
 
 def _map(points: np.ndarray) -> dict[str, Any]:
@@ -304,14 +301,20 @@ def _map(points: np.ndarray) -> dict[str, Any]:
         .encode(x=x, y=y, color=alt.Color("color:N", scale=None)),
         marked.mark_point(size=220, strokeWidth=2.5, color=alt.expr("ink"), opacity=1).encode(x="u:Q", y="v:Q"),
     )
-    return _compile(alt.layer(*layers), "UMAP map of the samples.")
+    return _compile(alt.layer(*layers), "UMAP map of the samples.", left=6, bottom=6)
 
 
-def _compile(chart: alt.LayerChart, description: str) -> dict[str, Any]:
+def _compile(chart: alt.LayerChart, description: str, *, left: int, bottom: int = 22) -> dict[str, Any]:
     """Compile a chart to Vega, which the page can draw without Altair."""
+    room = {
+        "left": left,
+        "right": 12,
+        "top": 6,
+        "bottom": bottom,
+    }  # fixed, so that no plot moves when its labels change
     ink, faint = alt.expr("ink"), alt.expr("faint")
     chart = (
-        chart.properties(description=description, background="transparent", padding=4)
+        chart.properties(description=description, background="transparent", padding=room, autosize="none")
         .add_params(alt.param(name="ink", value="black"), alt.param(name="faint", value="silver"))
         .configure_axis(
             labelColor=ink,
