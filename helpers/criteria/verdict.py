@@ -113,6 +113,12 @@ def rule_in_words() -> list[str]:
     ]
 
 
+def opening_sentence(verdict: Verdict) -> str:
+    """Say which clustering is shown where one must be, and why: the one that is named, or a convenient one."""
+    why = "" if verdict.n_clusters else ", a convenient k and no finding"
+    return f"It opens at k = {verdict.convenience}{why}. {verdict.sentences['conclusion']}"
+
+
 def answers_sentence(table: pd.DataFrame, n_clusters: int | None) -> str:
     """Say how many different k the criteria and the verdict name; one that finds several equally good names none.
 

@@ -16,23 +16,26 @@ import html
 import io
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 import numpy as np
+import pandas as pd
 from matplotlib.colors import to_hex
 from PIL import Image, ImageOps
 
 from ..core.files import write_atomically
-from .plots import GAIN, LOSS, cluster_colors
+from .plots import GAIN, LOSS, OTHER, cluster_colors
 
 MAX_SAMPLES = 4000  # a knife plot cannot show more, and a slider cannot move more smoothly
 _PIXELS = 24_000_000  # of all thumbnails together, some megabytes
 _MAX_TILE, _MIN_TILE = 96, 24
 _SHEET_SIDE = 2048  # the size of texture that every graphics card supports
 _QUALITY = 60
+_MOST_CLUSTERS = np.iinfo(np.uint16).max
 
 
 def build_explorer(
@@ -42,13 +45,16 @@ def build_explorer(
     names: Sequence[str],
     images: Iterable[Image.Image | None],
     map_points: np.ndarray,
-    k_values: Sequence[int],
+    curves: pd.DataFrame,
     labels: np.ndarray,
-    inertia: np.ndarray,
-    scores: np.ndarray,
     silhouettes: np.ndarray,
     rivals: np.ndarray,
+    nearest: np.ndarray,
+    classes: Sequence[str] | None = None,
+    deep: float | None = None,
+    named: Mapping[str, Sequence[int]] | None = None,
     opens_at: int | None = None,
+    reason: str = "",
 ) -> Path:
     """Write the explorer of n images and m clusterings as one HTML file.
 
@@ -65,18 +71,27 @@ def build_explorer(
         Iterated once; None stands for a sample without a picture, and the page shows its name.
     map_points : ndarray, shape (n, 2)
         Positions of the samples on the map.
-    k_values : sequence of int, length m
-        Ascending.
+    curves : DataFrame
+        Indexed by k, ascending, with m rows: ``inertia``, ``score``, the range ``null_low`` to ``null_high`` of the
+        scores of structureless data, ``positive``, the share of positive samples, and ``valley``, which may be missing.
+        They are of all samples, and differ from those of `silhouettes` if not all are shown.
     labels : ndarray of int, shape (m, n)
         Clusters, counted from 0.
-    inertia : ndarray, shape (m,)
-    scores : ndarray, shape (m,)
-        Silhouette scores of all samples; they differ from the means of `silhouettes` if not all samples are shown.
     silhouettes : ndarray, shape (m, n)
     rivals : ndarray of int, shape (m, n)
         The nearest other cluster of each sample.
+    nearest : ndarray of int, shape (m, n)
+        The nearest sample of that cluster, counted from 0; -1 where none is shown.
+    classes : sequence of str, length n, optional
+        What the samples are known to show, as a second colouring of the map.
+    deep : float, optional
+        The least valley that counts.
+    named : mapping of str to sequence of int, optional
+        The k that each criterion names, by its label, and those that it finds as good; an empty sequence for none.
     opens_at : int, optional
         The k that the page shows first; by default the smallest.
+    reason : str
+        A sentence that says why.
 
     Returns
     -------
@@ -86,39 +101,40 @@ def build_explorer(
     Raises
     ------
     ValueError
-        If the shapes disagree, a number is not finite or a label negative, there are too many samples, or the page
-        cannot open at a k that it does not have.
+        If the shapes disagree, a number is not finite or a label negative, there are too many samples, or a k is named
+        that the page does not have.
     """
-    labels, rivals = np.asarray(labels), np.asarray(rivals)
-    m, n = len(k_values), len(names)
-    _check_size(n, k_values)
-    for name, values, shape in (
-        ("map_points", map_points, (n, 2)),
-        ("labels", labels, (m, n)),
-        ("inertia", inertia, (m,)),
-        ("scores", scores, (m,)),
-        ("silhouettes", silhouettes, (m, n)),
-        ("rivals", rivals, (m, n)),
-    ):
-        _check(name, values, shape)
-    ks = [int(k) for k in k_values]
-    if opens_at is not None and opens_at not in ks:
-        raise ValueError(f"opens_at = {opens_at} is not possible: it must be one of the k_values, {ks}.")
+    ks, n, named = list(curves.index), len(names), dict(named or {})
+    _check_size(n, ks)
+    for name, values in (("labels", labels), ("silhouettes", silhouettes), ("rivals", rivals), ("nearest", nearest)):
+        _check(name, np.asarray(values), (len(ks), n))
+    _check("map_points", map_points, (n, 2))
+    for column in ("inertia", "score", "null_low", "null_high", "positive"):
+        _check(column, curves[column].to_numpy(), (len(ks),))
+    if classes is not None:
+        _check("classes", np.zeros(len(classes)), (n,))
+    for name, values in (("opens_at", [] if opens_at is None else [opens_at]), *named.items()):
+        if not set(values) <= set(ks):
+            raise ValueError(f"{name} = {list(values)} is not possible: the page has k = {ks}.")
     data = {
         "names": list(names),
-        "k": ks,
+        "k": [int(k) for k in ks],
         "first": 0 if opens_at is None else ks.index(opens_at),
-        "inertia": [float(value) for value in inertia],
-        "score": [float(value) for value in scores],
-        "colors": [to_hex(color) for color in cluster_colors(int(max(labels.max(), rivals.max())) + 1)],
+        "reason": reason,
+        "named": [[label, [int(k) for k in values]] for label, values in named.items()],
+        "deep": deep,
+        "curves": {name: [float(v) if np.isfinite(v) else None for v in curves[name]] for name in _CURVES},
+        "colors": _hex_colors(int(max(np.max(labels), np.max(rivals))) + 1),
+        "signs": [LOSS, GAIN],
         "labels": _packed(labels, "<u2"),
         "rivals": _packed(rivals, "<u2"),
+        "nearest": _packed(nearest, "<i2"),
         "silhouettes": _packed(silhouettes, "<f4"),
         "map": _packed(map_points, "<f4"),
+        **_classes(classes),
         **_sprites(images, n),
         "charts": {
-            "inertia": _curve(k_values, inertia, "inertia", GAIN, zero=True),
-            "score": _curve(k_values, scores, "silhouette score", LOSS, zero=False),
+            **{column: _curve(curves, column, curve, deep) for column, curve in _CURVES.items()},
             "knife": _knife(np.asarray(silhouettes)),
             "map": _map(np.asarray(map_points)),
         },
@@ -133,23 +149,36 @@ def _check_size(n_samples: int, k_values: Sequence[int]) -> None:
     if not 0 < n_samples <= MAX_SAMPLES:
         raise ValueError(f"{n_samples} samples do not fit on one page: 1 to {MAX_SAMPLES} do; draw a sample of them.")
     if len(k_values) == 0 or any(after <= before for before, after in zip(k_values, k_values[1:])):
-        raise ValueError(f"k_values = {list(k_values)} must be one or more whole numbers, ascending.")
+        raise ValueError(f"k = {k_values}, the index of curves, must be one or more whole numbers, ascending.")
 
 
 def _check(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
     if np.shape(values) != shape:
-        raise ValueError(f"{name} has the shape {np.shape(values)}; with these names and k_values it must be {shape}.")
+        raise ValueError(f"{name} has the shape {np.shape(values)}; with these names and curves it must be {shape}.")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} holds a number that is not finite.")
-    if name in ("labels", "rivals"):
-        largest = np.iinfo(np.uint16).max
-        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() > largest:
-            raise ValueError(f"{name} must be whole numbers from 0 to {largest}.")
+    whole = {"labels": (0, _MOST_CLUSTERS), "rivals": (0, _MOST_CLUSTERS), "nearest": (-1, shape[-1] - 1)}
+    if name in whole:
+        least, largest = whole[name]
+        if values.dtype.kind not in "iu" or values.min() < least or values.max() > largest:
+            raise ValueError(f"{name} must be whole numbers from {least} to {largest}.")
 
 
 def _packed(values: np.ndarray, dtype: str) -> str:
     """Encode the numbers of an array as base64, row by row: a quarter of the length of their digits."""
     return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
+
+
+def _hex_colors(n_colors: int) -> list[str]:
+    return [to_hex(color) for color in cluster_colors(n_colors)]
+
+
+def _classes(classes: Sequence[str] | None) -> dict[str, Any]:
+    """Number the classes in the order of their names, and colour them as `helpers.figures.plots.plot_map` does."""
+    if classes is None:
+        return {"classes": None}
+    names, numbers = np.unique(np.asarray(classes, dtype=str), return_inverse=True)
+    return {"classes": names.tolist(), "classOf": numbers.tolist(), "classColors": _hex_colors(len(names))}
 
 
 # --- thumbnails -------------------------------------------------------------------------------------------------------
@@ -190,26 +219,55 @@ def _data_uri(sheet: Image.Image) -> str:
 # signals `ink` and `faint`, which are the colours of the theme.
 
 
-def _curve(k_values: Sequence[int], values: Sequence[float], title: str, color: str, *, zero: bool) -> dict[str, Any]:
-    rows = [{"k": int(k), "value": float(value)} for k, value in zip(k_values, values)]
-    low, high = min(values) if not zero else 0.0, max(values)
+@dataclass(frozen=True)
+class _Curve:
+    """A curve over k: its title, the format of its axis, its band, and values that its axis must show."""
+
+    title: str
+    format: str
+    band: tuple[str, str] | None = None
+    shows: tuple[float, ...] = ()
+
+
+_CURVES = {
+    "inertia": _Curve("inertia", "~s", shows=(0,)),
+    "score": _Curve("silhouette score", "~g", ("null_low", "null_high")),
+    "positive": _Curve("share of positive samples", "~%"),
+    "valley": _Curve("valley", "~g", shows=(0,)),
+}
+
+
+def _curve(curves: pd.DataFrame, column: str, curve: _Curve, deep: float | None) -> dict[str, Any]:
+    least = [] if deep is None or column != "valley" else [deep]
+    drawn = curves[[column, *(curve.band or ())]].to_numpy(dtype=float)
+    seen = [*drawn[np.isfinite(drawn)], *curve.shows, *least]
+    low, high = min(seen), max(seen)
     margin = 0.08 * (high - low) or 0.1
-    x_scale = alt.Scale(domain=[k_values[0] - 0.5, k_values[-1] + 0.5], nice=False)
-    y_scale = alt.Scale(domain=[float(low if zero else low - margin), float(high + margin)], nice=False)
-    x = alt.X("k:Q", title="number of clusters k", scale=x_scale, axis=alt.Axis(format="d", tickMinStep=1, grid=False))
-    y = alt.Y("value:Q", title=title, scale=y_scale, axis=alt.Axis(tickCount=4))
-    now = alt.Chart(alt.NamedData("now"))
-    layers = (
-        alt.Chart(alt.Data(values=rows)).mark_line(point={"color": color, "size": 40}, color=color).encode(x=x, y=y),
+    k_scale = alt.Scale(domain=[int(curves.index[0]) - 0.5, int(curves.index[-1]) + 0.5], nice=False)
+    y_scale = alt.Scale(domain=[float(low) if low == 0 else float(low - margin), float(high + margin)], nice=False)
+    x = alt.X("k:Q", title=None, scale=k_scale, axis=alt.Axis(format="d", tickMinStep=1, grid=False, tickCount=8))
+    y = alt.Y("value:Q", title=None, scale=y_scale, axis=alt.Axis(tickCount=4, format=curve.format))
+    table = curves.rename_axis("k").reset_index().rename(columns={column: "value"})
+    rows = alt.Data(values=json.loads(table[["k", "value", *(curve.band or ())]].to_json(orient="records")))
+    now, layers = alt.Chart(alt.NamedData("now")), []
+    if curve.band:
+        low_end, high_end = curve.band
+        layers.append(alt.Chart(rows).mark_area(color=LOSS, opacity=0.4).encode(x=x, y=f"{low_end}:Q", y2=high_end))
+    for value in least:
+        rule = alt.Chart(alt.Data(values=[{"value": value}]))
+        layers.append(rule.mark_rule(color=OTHER, strokeDash=[4, 3]).encode(y=y))
+    layers += [
+        alt.Chart(rows).mark_line(point={"color": GAIN, "size": 30}, color=GAIN).encode(x=x, y=y),
         now.mark_rule(strokeDash=[4, 3], color=alt.expr("ink")).encode(x="k:Q"),
-        now.mark_point(size=160, strokeWidth=2, color=alt.expr("ink")).encode(x="k:Q", y="value:Q"),
-    )
-    return _compile(alt.layer(*layers), f"Line of the {title} against the number of clusters, the chosen one marked.")
+        now.mark_point(size=130, strokeWidth=2, color=alt.expr("ink")).encode(x="k:Q", y="value:Q"),
+    ]
+    words = f"Line of the {curve.title} against the number of clusters, the chosen one marked."
+    return _compile(alt.layer(*layers), words, left=40)
 
 
 def _knife(silhouettes: np.ndarray) -> dict[str, Any]:
     scale = alt.Scale(domain=[min(0.0, float(silhouettes.min())), max(0.0, float(silhouettes.max()))], nice=True)
-    x = alt.X("s:Q", title="silhouette", scale=scale, axis=alt.Axis(tickCount=5))
+    x = alt.X("s:Q", title=None, scale=scale, axis=alt.Axis(tickCount=5))
     y = alt.Y("from:Q", title="samples, by cluster", scale=alt.Scale(domain=[0, 1]), axis=None)
     clusters = alt.Chart(alt.NamedData("clusters"))
     marked = alt.Chart(alt.NamedData("marked"))
@@ -225,7 +283,9 @@ def _knife(silhouettes: np.ndarray) -> dict[str, Any]:
         marked.mark_rule(color=alt.expr("ink")).encode(y="middle:Q"),
         marked.mark_point(size=60, filled=True, opacity=1, color=alt.expr("ink")).encode(x="s:Q", y="middle:Q"),
     )
-    return _compile(alt.layer(*layers), "Knife plot: the silhouettes of all samples, sorted within their clusters.")
+    return _compile(
+        alt.layer(*layers), "Knife plot: the silhouettes of all samples, sorted within their clusters.", left=26
+    )
 
 
 def _map(points: np.ndarray) -> dict[str, Any]:
@@ -241,14 +301,20 @@ def _map(points: np.ndarray) -> dict[str, Any]:
         .encode(x=x, y=y, color=alt.Color("color:N", scale=None)),
         marked.mark_point(size=220, strokeWidth=2.5, color=alt.expr("ink"), opacity=1).encode(x="u:Q", y="v:Q"),
     )
-    return _compile(alt.layer(*layers), "UMAP map of the samples, coloured by cluster.")
+    return _compile(alt.layer(*layers), "UMAP map of the samples.", left=6, bottom=6)
 
 
-def _compile(chart: alt.LayerChart, description: str) -> dict[str, Any]:
+def _compile(chart: alt.LayerChart, description: str, *, left: int, bottom: int = 22) -> dict[str, Any]:
     """Compile a chart to Vega, which the page can draw without Altair."""
+    room = {
+        "left": left,
+        "right": 12,
+        "top": 6,
+        "bottom": bottom,
+    }  # fixed, so that no plot moves when its labels change
     ink, faint = alt.expr("ink"), alt.expr("faint")
     chart = (
-        chart.properties(description=description, background="transparent", padding=4)
+        chart.properties(description=description, background="transparent", padding=room, autosize="none")
         .add_params(alt.param(name="ink", value="black"), alt.param(name="faint", value="silver"))
         .configure_axis(
             labelColor=ink,
@@ -257,8 +323,6 @@ def _compile(chart: alt.LayerChart, description: str) -> dict[str, Any]:
             domainColor=faint,
             gridColor=faint,
             labelFontSize=11,
-            titleFontSize=12,
-            titleFontWeight="normal",
         )
         .configure_view(stroke=None)
     )

@@ -146,7 +146,7 @@ def framed_page(path: Path, title: str) -> HTML:
     from IPython.display import HTML
 
     page, title = html.escape(path.read_text(encoding="utf-8")), html.escape(title)
-    style = "border: 1px solid #88888880; height: 88vh; min-height: 32rem; width: 100%"
+    style = "border: 1px solid #88888880; box-sizing: border-box; height: clamp(42rem, 88vh, 60rem); width: 100%"
     # IPython warns of HTML that begins with a frame, hence the line before it.
     return HTML(f'\n<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>')
 

@@ -8,6 +8,7 @@ import json
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 from matplotlib.colors import to_hex
@@ -26,24 +27,45 @@ HOSTILE = [
     "\udcff",
 ]
 
+CLASSES = ["cat", "<i>dog</i>", "emu"]
+
 
 def example(n=N):
     """Draw the arguments of `build_explorer` for n samples at random, with labels of every cluster."""
     rng = np.random.default_rng(0)
     labels = np.stack([rng.permutation(np.arange(n) % k) for k in K_VALUES])
     silhouettes = rng.uniform(-0.4, 0.8, labels.shape)
+    scores, rivals = silhouettes.mean(axis=1), (labels + 1) % np.array(K_VALUES)[:, np.newaxis]
+    curves = {
+        "inertia": [300.0, 200.0, 150.0],
+        "score": scores,
+        "null_low": scores - 0.2,
+        "null_high": scores - 0.1,
+        "positive": (silhouettes > 0).mean(axis=1),
+        "valley": [0.5, np.nan, -0.25],
+    }
     return {
         "title": "A <study> & more",
         "names": [*HOSTILE, *(f"image {i}" for i in range(len(HOSTILE), n))],
         "images": [Image.new("RGB", (32, 24), (4 * i % 256, 80, 160)) if i % 7 else None for i in range(n)],
         "map_points": rng.normal(size=(n, 2)),
-        "k_values": K_VALUES,
+        "curves": pd.DataFrame(curves, pd.Index(K_VALUES, name="n_clusters")),
         "labels": labels,
-        "inertia": np.array([300.0, 200.0, 150.0]),
-        "scores": silhouettes.mean(axis=1),
         "silhouettes": silhouettes,
-        "rivals": (labels + 1) % np.array(K_VALUES)[:, np.newaxis],
+        "rivals": rivals,
+        "nearest": np.stack([nearest_of(*rows) for rows in zip(labels, rivals)]),
+        "classes": [CLASSES[i % 3] for i in range(n)],
+        "deep": 0.25,
+        "named": {"elbow": [3], "score": [2, 5], "verdict": []},
+        "reason": "It opens <b>here</b>.",
     }
+
+
+def nearest_of(labels, rivals):
+    """Name a sample of the rival of each; of sample 1, none."""
+    nearest = np.array([np.flatnonzero(labels == rival)[i % 3] for i, rival in enumerate(rivals)])
+    nearest[1] = -1
+    return nearest
 
 
 @pytest.fixture(scope="module")
@@ -66,10 +88,13 @@ def unpacked(text, dtype):
 
 def test_numbers_arrive_as_they_were_given(data):
     given = example()
-    for name, dtype in (("labels", "<u2"), ("rivals", "<u2"), ("silhouettes", "<f4")):
+    for name, dtype in (("labels", "<u2"), ("rivals", "<u2"), ("nearest", "<i2"), ("silhouettes", "<f4")):
         np.testing.assert_array_equal(unpacked(data[name], dtype).reshape(3, N), given[name].astype(dtype))
     np.testing.assert_array_equal(unpacked(data["map"], "<f4").reshape(N, 2), given["map_points"].astype("<f4"))
-    assert data["k"] == K_VALUES and data["inertia"] == [300, 200, 150] and data["score"] == list(given["scores"])
+    assert data["k"] == K_VALUES and data["curves"]["inertia"] == [300, 200, 150]
+    assert data["curves"]["score"] == list(given["curves"]["score"]) and data["curves"]["valley"] == [0.5, None, -0.25]
+    assert [data["classes"][j] for j in data["classOf"]] == given["classes"]
+    assert data["named"] == [["elbow", [3]], ["score", [2, 5]], ["verdict", []]]
 
 
 def test_no_sample_changes_its_sign_on_the_way(tmp_path):
@@ -82,6 +107,8 @@ def test_no_sample_changes_its_sign_on_the_way(tmp_path):
 
 def test_clusters_have_the_colors_of_the_figures(data):
     assert data["colors"] == [to_hex(color) for color in cluster_colors(5)]
+    assert data["classes"] == sorted(CLASSES)  # as on the maps of the book
+    assert data["classColors"] == data["colors"][:3]
 
 
 def test_each_picture_is_where_the_page_looks_for_it(data):
@@ -131,26 +158,30 @@ def test_the_same_study_gives_the_same_page(page, tmp_path):
 
 def test_one_k_and_one_place_are_enough(tmp_path):
     given = example()
-    one = {name: given[name][:1] for name in ("k_values", "labels", "inertia", "scores", "silhouettes", "rivals")}
-    same = {"map_points": np.zeros((N, 2)), "images": iter([None] * N)}
+    one = {name: given[name][:1] for name in ("curves", "labels", "silhouettes", "rivals", "nearest")}
+    same = {"map_points": np.zeros((N, 2)), "images": iter([None] * N), "named": {}, "classes": None}
     assert build_explorer(tmp_path / "page.html", **{**given, **one, **same}).is_file()
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"names": ["a"]}, r"map_points has the shape \(60, 2\); .* it must be \(1, 2\)"),
+        ({"names": ["a"]}, r"labels has the shape \(3, 60\); .* it must be \(3, 1\)"),
+        ({"map_points": np.zeros((N, 3))}, r"map_points has the shape \(60, 3\); .* it must be \(60, 2\)"),
         ({"names": []}, "0 samples do not fit"),
         ({"names": ["a"] * (MAX_SAMPLES + 1)}, f"1 to {MAX_SAMPLES} do; draw a sample"),
-        ({"k_values": []}, "must be one or more"),
-        ({"k_values": [2, 3, 3]}, "ascending"),
+        ({"curves": example()["curves"][:0]}, "must be one or more"),
+        ({"curves": example()["curves"].set_axis([2, 3, 3])}, r"k = \[2, 3, 3\], .*, ascending"),
         ({"labels": np.zeros((3, N))}, "labels must be whole numbers"),
         ({"labels": np.full((3, N), -1)}, "labels must be whole numbers from 0"),
         ({"rivals": np.full((3, N), 70_000)}, "rivals must be whole numbers from 0 to 65535"),
-        ({"inertia": np.array([1, 2, np.nan])}, "inertia holds a number that is not finite"),
+        ({"nearest": np.full((3, N), N)}, "nearest must be whole numbers from -1 to 59"),
+        ({"curves": example()["curves"].assign(score=np.nan)}, "score holds a number that is not finite"),
+        ({"classes": ["a"]}, r"classes has the shape \(1,\)"),
         ({"silhouettes": np.zeros((2, N))}, "silhouettes has the shape"),
         ({"images": [None] * (N - 1)}, "59 images for 60 names"),
-        ({"opens_at": 4}, r"opens_at = 4 is not possible: it must be one of the k_values, \[2, 3, 5\]"),
+        ({"opens_at": 4}, r"opens_at = \[4\] is not possible: the page has k = \[2, 3, 5\]"),
+        ({"named": {"elbow": [2, 4]}}, r"elbow = \[2, 4\] is not possible"),
     ],
 )
 def test_what_does_not_fit_together_is_refused(tmp_path, change, message):
