@@ -17,7 +17,7 @@ from helpers.criteria.halves import LinkValleys, link_valleys, stability
 from helpers.criteria.references import gap_statistic, null_silhouettes, silhouette_ceiling
 from helpers.criteria.rule import CUT, N_DRAWS, NEARLY, SURE, Decision, convenient_k, decide, named_level
 from helpers.criteria.table import DEEP, compare_criteria, label_agreement, paired_errors, validity_indices
-from helpers.criteria.verdict import rule_in_words, verdict
+from helpers.criteria.verdict import Verdict, opening_sentence, rule_in_words, verdict
 
 RNG = np.random.default_rng
 NAN = np.nan
@@ -251,6 +251,12 @@ def test_every_conclusion(by_k, conclusion):
         decision = verdict(table, valleys)
         assert decision.sentences["conclusion"] == conclusion
         assert (decision.n_clusters is None) == conclusion.startswith("No ")
+
+
+def test_the_opening_says_whether_its_k_is_a_finding():
+    for n_clusters, why in ((4, "4. So it is."), (None, "4, a convenient k and no finding. So it is.")):
+        decision = Decision(n_clusters, pd.DataFrame(), pd.Series(dtype=float))
+        assert opening_sentence(Verdict(decision, 4, {}, {"conclusion": "So it is."})) == f"It opens at k = {why}"
 
 
 @pytest.mark.parametrize("by_k", [by_k for by_k, _ in CONCLUSIONS.values()], ids=CONCLUSIONS)
