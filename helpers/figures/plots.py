@@ -77,8 +77,12 @@ def _mark_k(ax: Axes, k_values: Sequence[int]) -> None:
     ax.set_xlabel("number of clusters k")
 
 
-def _legend_above(ax: Axes, n_columns: int = 3) -> None:
-    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=n_columns, fontsize="small")
+def _legend_above(ax: Axes, n_columns: int = 4) -> None:
+    """Put the legend above the axes, in rows."""
+    ax.legend(
+        loc="lower left", bbox_to_anchor=(0, 1), ncols=n_columns, borderaxespad=0.2, handlelength=1.4,
+        columnspacing=1.2, handletextpad=0.5,
+    )  # fmt: skip
 
 
 def plot_rows(pairs: pd.DataFrame) -> Figure:
@@ -523,14 +527,6 @@ def plot_rooms(rooms: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
         ax.set_ylabel("")
         ax.get_legend().remove()
     return figure
-
-
-def _legend_above(ax: Axes) -> None:
-    """Put the legend above the axes, in a row."""
-    ax.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncol=4, borderaxespad=0.2, handlelength=1.4, columnspacing=1.2,
-        handletextpad=0.5,
-    )  # fmt: skip
 
 
 def plot_valleys(valleys: pd.DataFrame, deep: float, named: int | None, ax: Axes | None = None) -> Axes:
