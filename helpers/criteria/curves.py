@@ -388,7 +388,7 @@ def cluster_sentence(step: tuple[int, int], labels: np.ndarray, change: np.ndarr
     before, after = labels
     cluster = telling_cluster(before, change)
     members = before == cluster
-    part = f"{change[members].sum() / len(change):+.4f} of {change.mean():+.4f}".replace("-", _MINUS)
+    part = f"{change[members].sum() / len(change):+.4f}, and all together by {change.mean():+.4f}".replace("-", _MINUS)
     sentence = (
         f"From k = {step[0]} to {step[1]}, the images of one cluster alone ({members.sum():,} in cluster "
         f"{cluster} at k = {step[0]}) change the score by {part}; "

@@ -196,7 +196,8 @@ def test_the_cluster_that_moves_the_score_is_followed():
     told = cluster_sentence((2, 3), np.stack([before, after]), change, np.array([2, 2, 0, 1, 0, 0]))
     assert told == (
         "From k = 2 to 3, the images of one cluster alone (4 in cluster 0 at k = 2) change the score by "
-        "\N{MINUS SIGN}0.1000 of \N{MINUS SIGN}0.0800; 50% of them go to cluster 0 and 50% to cluster 2, and for 75% "
+        "\N{MINUS SIGN}0.1000, and all together by \N{MINUS SIGN}0.0800; "
+        "50% of them go to cluster 0 and 50% to cluster 2, and for 75% "
         "of them one of these two is now the rival of the other."
     )
     whole = cluster_sentence((2, 3), np.stack([before, before]), change, np.array([1, 1, 1, 1, 0, 0]))
