@@ -12,7 +12,18 @@ def mend(app, pagename, templatename, context, doctree):
         context["body"] = context.get("body", "").replace(fault, mended)
 
 
+def name_folds(app, pagename, templatename, context, doctree):
+    """The arrow that opens a part of the table of contents has no name of its own."""
+    generate = context.get("generate_toctree_html")
+    if generate is not None:
+        named = '<summary aria-label="Pages below">'
+        context["generate_toctree_html"] = lambda *args, **options: str(generate(*args, **options)).replace(
+            "<summary>", named
+        )
+
+
 def setup(app):
-    """Look at each page before it is written."""
+    """Look at each page before it is written, after the theme has."""
     app.connect("html-page-context", mend)
+    app.connect("html-page-context", name_folds, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

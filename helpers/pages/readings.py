@@ -69,7 +69,8 @@ def folded(title: str, table: pd.DataFrame) -> Markdown:
     """
     from IPython.display import Markdown
 
-    rows = [[table.index.name, *table.columns], ["---:"] * (table.shape[1] + 1), *table.reset_index().to_numpy()]
+    head = [table.columns.name or table.index.name, *table.columns]
+    rows = [head, ["---:"] * (table.shape[1] + 1), *table.reset_index().to_numpy()]
     lines = [f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
     return Markdown("\n".join([f":::{{dropdown}} {title}", *lines, ":::"]))
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from ..core.conventions import ROOT, in_repository
 from ..criteria.table import CRITERIA
-from .asking import BEST, FORCED
+from .asking import BEST, FORCED, K_VALUES
 from .others import OTHERS
 from .problems import PROBLEMS
 
@@ -324,7 +324,8 @@ def _elbow_sentence(judged: pd.DataFrame) -> str:
     elbows = whole.loc[whole["criterion"] == "elbow", ["k", "n_clusters"]].dropna()
     return (
         f"On {len(elbows)} whole collections of photographs, of {elbows['n_clusters'].min()} to "
-        f"{elbows['n_clusters'].max()} classes, the elbow is between {elbows['k'].min()} and {elbows['k'].max()}."
+        f"{elbows['n_clusters'].max()} classes, with k from {min(K_VALUES)} to {max(K_VALUES)} the elbow is between "
+        f"{elbows['k'].min()} and {elbows['k'].max()}."
     )
 
 
@@ -345,8 +346,9 @@ def _exact_sentence(photographs: pd.DataFrame) -> str:
         f"The verdict names a k for {named:.0%} of the problems. Of these it is the number of classes in "
         f"{own['mean']:.0%} (95% bootstrap interval over {own['families']:.0f} collections {own['low']:.0%} to "
         f"{own['high']:.0%}). Where both name a k, {behind} of the {len(ahead)} others are right less often than the "
-        f"verdict, {surely} of them by an interval without zero. The best is {_name(best.name)}, right in "
-        f"{best['theirs']:.0%} where the verdict is in {best['theirs'] - best['mean']:.0%} ({_points(best)}, "
+        f"verdict, {surely} of them by an interval without zero. Most ahead of it is {_name(best.name)}: "
+        f"where both name a k it is right in {best['theirs']:.0%} and the verdict in "
+        f"{best['theirs'] - best['mean']:.0%} ({_points(best)}, "
         f"{best['families']:.0f} collections)."
     )
 
@@ -377,7 +379,7 @@ def _alarm_sentence(reporting: pd.DataFrame) -> str:
     always = [_name(name) for name in alarms.index[alarms == 1]]
     nothing = reporting[(reporting["criterion"] == "verdict") & ~reporting["structured"]]
     fooled = sorted(set(nothing.loc[~nothing["abstained"], "problem"]))
-    where = f"; it is fooled by {', '.join(fooled)}" if fooled else ""
+    where = f"; it is fooled by “{'”, “'.join(fooled)}”" if fooled else ""
     return (
         f"Where there are no groups, {len(always)} of the {len(alarms)} always name a k all the same: "
         f"{', '.join(always)}. The verdict does so for {len(fooled)} of {nothing['problem'].nunique()} clouds "

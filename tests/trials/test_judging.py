@@ -255,4 +255,4 @@ def test_sentences_follow_from_the_table():
     assert "always name a k all the same: “silhouette score”" in said["false_alarms"]
     assert "The verdict does so for 0 of 1 clouds (0% if each family counts once)." in said["false_alarms"]
     fooled = trial_sentences(judge_answers(made_up(SURE | {"verdict": (3, 4, 5)}, photographs=True)))
-    assert "for 1 of 1 clouds (100% if each family counts once); it is fooled by nothing." in fooled["false_alarms"]
+    assert "for 1 of 1 clouds (100% if each family counts once); it is fooled by “nothing”." in fooled["false_alarms"]
