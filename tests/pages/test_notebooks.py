@@ -438,7 +438,12 @@ def test_chance_in_the_first_chapter_does_not_count_an_image_as_its_own_neighbou
     (source,) = (cell.source for cell in cells if "chance =" in cell.source)
     labels = np.array(["a", "a", "b", "b"])
     shown = {
-        **{"np": np, "pd": pd, "images": SimpleNamespace(labels=labels), "study": SimpleNamespace(labels=labels)},
+        **{
+            "np": np,
+            "pd": pd,
+            "images": SimpleNamespace(labels=labels),
+            "study": SimpleNamespace(labels=labels, groups=None),
+        },
         "neighbors": NearestNeighbors().fit([[0.0], [1], [8], [9]]),
         "Markdown": str,
     }
