@@ -9,7 +9,6 @@ _build/trials. Collections of photographs that are not in the folder are left ou
 
 from __future__ import annotations
 
-import io
 from itertools import product
 
 import numpy as np
@@ -18,14 +17,13 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from benchmarks.timing import show
-from helpers.core.files import write_atomically
 from helpers.criteria.halves import LinkValleys, cluster_halves, link_valleys
 from helpers.criteria.rule import sure_level
 from helpers.trials.asking import K_VALUES, agreement, study_problem
 from helpers.trials.judging import RESULTS
 from helpers.trials.problems import PROBLEMS, gaussian_groups, ring
 
-from .trials import CACHE, available, take_images
+from .trials import CACHE, available, take_images, write_table
 
 N_NEIGHBORS, DEEP, NEARLY = (5, 10, 20), (0.2, 0.25, 1 / 3), (0.75, 0.8, 0.85, 0.9)
 SIZES = (100, 300, 1_000, 5_000, 20_000)
@@ -81,9 +79,7 @@ def judge(found: dict[str, tuple[dict[int, LinkValleys], pd.Series]]) -> list[di
 def store(name: str, rows: list[dict]) -> None:
     """Write a table, and show it."""
     show(rows)
-    text = io.StringIO()
-    pd.DataFrame(rows).to_csv(text, index=False, float_format="%.3f", lineterminator="\n")
-    write_atomically(RESULTS / f"{name}.csv", lambda file: file.write(text.getvalue().encode()))
+    write_table(pd.DataFrame(rows), RESULTS / f"{name}.csv", n_decimals=3)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ they take longest; what was computed before is taken from _build/trials.
 
 from __future__ import annotations
 
-import io
 from itertools import product
 
 import pandas as pd
@@ -16,14 +15,13 @@ from joblib import Parallel, delayed
 from tqdm import tqdm
 
 from benchmarks.timing import show
-from helpers.core.files import write_atomically
 from helpers.images.backbones import LITE0
 from helpers.trials.asking import BEST, answer_problem
 from helpers.trials.collections import COLLECTIONS
 from helpers.trials.judging import RESULTS, read_networks, summarise_answers
 from helpers.trials.problems import PROBLEMS, with_backbone
 
-from .trials import CACHE, available, take_images
+from .trials import ANSWER_COLUMNS, CACHE, available, take_images, write_table
 
 # Those that need no download.
 NETWORKS = (LITE0, "efficientnet-lite1", "efficientnet-lite2", "pixels")
@@ -49,10 +47,7 @@ if __name__ == "__main__":
     tasks = list(product(NETWORKS, [name for name in families if available(PROBLEMS[name])]))
     tables = Parallel(n_jobs=-1, return_as="generator")(delayed(answer_collection)(*task) for task in tasks)
     table = pd.concat(tqdm(tables, total=len(tasks), desc="networks", unit="collection"))
-    text = io.StringIO()
-    columns = ["network", "problem", "random_state", "criterion", "k", "ami", "levels"]
-    table[columns].to_csv(text, index=False, float_format="%.4f", lineterminator="\n")
-    write_atomically(RESULTS / "networks.csv", lambda file: file.write(text.getvalue().encode()))
+    write_table(table[["network", *ANSWER_COLUMNS]], RESULTS / "networks.csv", n_decimals=4)
     for network, rows in read_networks().groupby("network", sort=False):
         print(f"\n{network}: best AMI {rows.loc[rows['criterion'] == BEST, 'ami'].mean():.3f}")
         show(summarise_answers(rows).reset_index().to_dict("records"))

@@ -42,6 +42,7 @@ from helpers.trials.judging import (
 from helpers.trials.problems import APART, CHOOSING, PROBLEMS, Problem
 
 CACHE = ROOT / "_build" / "trials"
+ANSWER_COLUMNS = ["problem", "random_state", "criterion", "k", "ami", "levels"]
 
 
 def take_images() -> None:
@@ -109,12 +110,16 @@ def write_trials(answers: pd.DataFrame, problems: list[Problem], folder: Path = 
         "helpers": f"SHA-256 {source_digest('helpers.trials.judging')}",
     }
     facts = {"provenance": provenance, "problems": [describe(problem) for problem in problems]}
-    columns = ["problem", "random_state", "criterion", "k", "ami", "levels"]
-    table = io.StringIO()
-    answers[columns].to_csv(table, index=False, float_format="%.4f", lineterminator="\n")
     text = json.dumps(facts, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(folder / "trials.csv", lambda file: file.write(table.getvalue().encode()))
+    write_table(answers[ANSWER_COLUMNS], folder / "trials.csv", n_decimals=4)
     write_atomically(folder / "trials.json", lambda file: file.write(text.encode()))
+
+
+def write_table(table: pd.DataFrame, path: Path, *, n_decimals: int) -> None:
+    """Write a table that the book ships, with as many decimals, and the same bytes on every machine."""
+    text = io.StringIO()
+    table.to_csv(text, index=False, float_format=f"%.{n_decimals}f", lineterminator="\n")
+    write_atomically(path, lambda file: file.write(text.getvalue().encode()))
 
 
 def print_trials(trials: Trials) -> None:

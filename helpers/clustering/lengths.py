@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.metrics import roc_auc_score
 from sklearn.utils import gen_batches
 
+from ..core.conventions import with_minus
 from .centring import check_points, row_norms, unit_rows
 from .silhouette import silhouette_samples
 
@@ -211,9 +212,9 @@ def lengths_sentence(score: float, area: float, at_unit: float, null: float) -> 
     'The first score, 0.050 for two clusters, is the length of the rows: of two '
     """
     lengths_alone = area >= _TOLD and at_unit <= null
-    return (
+    return with_minus(
         f"The first score, {score:.3f} for two clusters, "
         f"{'is' if lengths_alone else 'is more than'} the length of the rows: of two rows, one from each cluster, the "
         f"longer one is in the cluster of long rows with probability {area:.2f} (chance has 0.50), and at unit length "
-        f"the score is {at_unit:.3f}, where data without clusters have {null:.3f}.".replace("-", "\N{MINUS SIGN}")
+        f"the score is {at_unit:.3f}, where data without clusters have {null:.3f}."
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -63,3 +64,14 @@ def listed(items: Iterable[str], last: str = " or ") -> str:
     """
     *others, end = items
     return f"{', '.join(others)}{last}{end}" if others else end
+
+
+def with_minus(text: str) -> str:
+    """Write the negative numbers of a text with a true minus sign.
+
+    Examples
+    --------
+    >>> with_minus("Calinski-Harabasz: -0.5")
+    'Calinski-Harabasz: −0.5'
+    """
+    return re.sub(r"-(?=\d)", "\N{MINUS SIGN}", text)

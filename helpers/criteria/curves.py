@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from kneed import KneeLocator
 
-from ..core.conventions import listed
+from ..core.conventions import listed, with_minus
 
-_MINUS = "\N{MINUS SIGN}"
 # Kneedle needs a curve, and fewer values of k than this make none.
 SHORTEST_CURVE = 4
 _NO_CURVE = f"With fewer than {SHORTEST_CURVE} values of k there is no curve in which an elbow could be found."
@@ -87,7 +86,7 @@ def range_words(values: pd.Series, form: str) -> str:
     >>> range_words(pd.Series({2: 0.1, 3: 0.3}), ".0%"), range_words(pd.Series({2: 0.1, 3: 0.1}), ".0%")
     ('smallest at k = 2 (10%) and largest at k = 3 (30%)', 'the same at every k (10%)')
     """
-    least, most = (f"{value:z{form}}".replace("-", _MINUS) for value in (values.min(), values.max()))
+    least, most = (with_minus(f"{value:z{form}}") for value in (values.min(), values.max()))
     low, high = f"{extreme_words(values, smallest=True)} ({least})", f"{extreme_words(values)} ({most})"
     return low if len(extreme_k(values)) == values.notna().sum() else f"{low} and {high}"
 
@@ -326,7 +325,7 @@ def step_sentence(distances: pd.DataFrame, samples: np.ndarray, steps: pd.DataFr
     where = "where score and share disagree most" if len(most) == 1 else "one of the steps where they disagree most"
     before, after = (samples[distances.index.get_loc(k)] > 0 for k in (k_from, k_to))
     change = distances.loc[k_to] / distances.loc[k_from] - 1
-    a, b = (f"{change[name]:+.1%}".replace("-", _MINUS) for name in "ab")
+    a, b = (with_minus(f"{change[name]:+.1%}") for name in "ab")
     return (
         f"From k = {k_from} to {k_to}, {where}, a changes by {a} and b by {b} on average, and the score "
         f"{'rises' if opposed[k_from, k_to] > 0 else 'falls'}; of {samples.shape[1]:,} images "
@@ -388,7 +387,7 @@ def cluster_sentence(step: tuple[int, int], labels: np.ndarray, change: np.ndarr
     before, after = labels
     cluster = telling_cluster(before, change)
     members = before == cluster
-    part = f"{change[members].sum() / len(change):+.4f}, and all together by {change.mean():+.4f}".replace("-", _MINUS)
+    part = with_minus(f"{change[members].sum() / len(change):+.4f}, and all together by {change.mean():+.4f}")
     sentence = (
         f"From k = {step[0]} to {step[1]}, the images of one cluster alone ({members.sum():,} in cluster "
         f"{cluster} at k = {step[0]}) change the score by {part}; "

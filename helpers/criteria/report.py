@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pandas as pd
 
+from ..core.conventions import with_minus
 from .clusters import k_ranges
 from .curves import extreme_k, extreme_words, range_words
 from .rule import SURE, Decision, nearly_deepest
@@ -68,7 +68,7 @@ def room_sentence(name: str, criteria: pd.DataFrame) -> str:
     numbers = (
         f"{name}: at k = {row.name} the floor is {floor:.3f}, the score {score:.3f}, and the ceiling {ceiling:.3f}"
     )
-    numbers = _with_minus(numbers)
+    numbers = with_minus(numbers)
     if score <= floor:
         return f"{numbers}; the score is not above the floor, at this k or at any other."
     return f"{numbers}, so the score is {(score - floor) / (ceiling - floor):.0%} of the way up."
@@ -90,7 +90,7 @@ def found_again_sentence(images: pd.Series, cloud: pd.Series) -> str:
     """Compare the agreement of halves of the images with that of a cloud without clusters, each indexed by k."""
     if images.isna().all():
         return "Each half of the images is too small for all of these numbers of clusters."
-    sentence = _with_minus(
+    sentence = with_minus(
         f"For the images the agreement is {extreme_words(images)} ({images.max():.2f}), and for the cloud it is "
         f"{extreme_words(cloud)} ({cloud.max():.2f})"
     )
@@ -113,7 +113,7 @@ def strength_sentence(images: pd.Series, cloud: pd.Series) -> str:
 
 def seed_sentence(seeds: pd.Series, halves: pd.Series) -> str:
     """Compare the agreement of two seeds on the same images with that of two halves, each indexed by k."""
-    sentence = _with_minus(f"With another seed the agreement on the same images is {range_words(seeds, '.2f')}")
+    sentence = f"With another seed the agreement on the same images is {range_words(seeds, '.2f')}"
     known = halves.notna()
     if not known.any():
         return f"{sentence}."
@@ -121,8 +121,3 @@ def seed_sentence(seeds: pd.Series, halves: pd.Series) -> str:
     if drop > 0:
         return f"{sentence}; other images take {drop:.2f} more from it, on average over k."
     return f"{sentence}; other images take no more from it, on average over k."
-
-
-def _with_minus(sentence: str) -> str:
-    """Write the negative numbers of a sentence with a true minus sign."""
-    return re.sub(r"-(?=\d)", "\N{MINUS SIGN}", sentence)

@@ -11,7 +11,7 @@ import pandas as pd
 from ..clustering.silhouette import silhouette_samples
 from ..clustering.sweep import sweep_kmeans
 from ..core.cache import cached
-from ..core.conventions import listed
+from ..core.conventions import listed, with_minus
 from .halves import link_valleys
 from .references import null_silhouettes
 from .table import DEEP
@@ -100,8 +100,8 @@ def wide_sentence(table: pd.DataFrame) -> str:
         else f"only at k = {listed(map(str, counting), ' and ')} does the valley reach {DEEP:g}, from which a k counts"
     )
     above = int((table["score"] > table["null_high"]).sum())
-    return (
+    return with_minus(
         f"With {table.index[0]} to {table.index[-1]} clusters the score is largest at k = {top}: "
         f"{table.loc[top, 'score']:.3f}, where data without clusters have at most {table.loc[top, 'null_high']:.3f}; "
         f"at {above} of the {len(table)} values of k tried it is above them. But {valleys}."
-    ).replace("-", "\N{MINUS SIGN}")
+    )

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 from PIL import Image
 
+from ..core.conventions import with_minus
 from .lettering import show_as_it_is
 
 # The first colours of seaborn's colour-blind-safe palette, by their meaning.
@@ -327,7 +328,7 @@ def _draw_comparison(ax: Axes, a: float, b: float, own: tuple, rival: tuple) -> 
     low, high = sorted((a, b))
     ax.barh([2, 1], [a, b], color=[own, rival], height=0.7, linewidth=0)
     ax.barh(0, high - low, left=low, color=OTHER if b > a else LOSS, height=0.7, linewidth=0)
-    value = f"{(b - a) / high:.2f}".replace("-", "\N{MINUS SIGN}")
+    value = with_minus(f"{(b - a) / high:.2f}")
     words = (f"a = {a:.2f}", f"b = {b:.2f}", f"s = (b \N{MINUS SIGN} a) / {'b' if b > a else 'a'} = {value}")
     for y, end, text in zip((2, 1, 0), (a, b, high), words):
         ax.annotate(text, (end, y), xytext=(6, 0), textcoords="offset points", va="center", fontsize="small")
@@ -794,10 +795,7 @@ def plot_images(images: Sequence[Image.Image], titles: Sequence[str], n_columns:
     for ax in axes.flat:
         ax.set_axis_off()
     for ax, image, title in zip(axes.flat, images, titles):
-        ax.imshow(image)
-        show_as_it_is(
-            ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE), _PICTURE_WIDTH - 0.1
-        )
+        _show_image(ax, image, title)
     return figure
 
 
@@ -812,6 +810,11 @@ def plot_gallery(rows: Sequence[Sequence[tuple[Image.Image, str]]], names: Seque
         for ax in axes:
             ax.set_axis_off()
         for ax, (image, title) in zip(axes, row):
-            ax.imshow(image)
-            show_as_it_is(ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE), 1.4)
+            _show_image(ax, image, title)
     return figure
+
+
+def _show_image(ax: Axes, image: Image.Image, title: str) -> None:
+    ax.imshow(image)
+    heading = ax.set_title(title, fontsize="small", fontweight="normal", color=_ON_ANY_PAGE)
+    show_as_it_is(heading, _PICTURE_WIDTH - 0.1)

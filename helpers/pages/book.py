@@ -260,14 +260,14 @@ def _build_pages(
     say: Callable,
 ) -> Path:
     """Render the books that have changed, the first one last, and put all in place when none has failed."""
-    pages = build_dir / "html"
+    pages, sources = build_dir / "html", source_digest()
+    # Themes and extensions change pages, too: another version of any installed package makes new pages.
+    installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
     with tempfile.TemporaryDirectory(dir=build_dir, prefix="pages-") as work:
         built = {}
         for name in reversed(list(books)):
             files = _stage_files(executed[name], books[name], source_dir, _switch(books, name))
-            # Themes and extensions change pages, too: another version of any installed package makes new pages.
-            installed = sorted(f"{package.name} {package.version}" for package in metadata.distributions())
-            key = digest(sorted((path, digest(text.hex())) for path, text in files.items()), source_digest(), installed)
+            key = digest(sorted((path, digest(text.hex())) for path, text in files.items()), sources, installed)
             key_file = pages / name / _KEY_FILE
             if key_file.is_file() and key_file.read_text(encoding="utf-8") == key:
                 continue
@@ -309,10 +309,11 @@ def _stage_files(
     """Put the files of the stage together, by the paths of their sources in the repository."""
     prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
     files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
-    files |= {f"notebooks/{name}": _for_its_page(text).encode() for name, text in executed.items()}
+    chapters = {name: _for_its_page(text) for name, text in executed.items()}
+    files |= {f"notebooks/{name}": text.encode() for name, text in chapters.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml", switch or {})
     files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
-    files |= _slides(executed)
+    files |= _slides(chapters)
     files["book/_generated/parameters.md"] = parameter_table().encode()
     files["book/_generated/this_book.md"] = _this_book(parameters).encode()
     return files
@@ -328,15 +329,12 @@ def _for_its_page(text: str) -> str:
         page = cell["metadata"].get("mystnb", {})
         if "image" in page:
             page.setdefault("figure", {"caption": page["image"]["alt"]})
-            page["image"].setdefault("classes", _kind_of_figure(cell))
+            kind = "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
+            page["image"].setdefault("classes", kind)
         if "injected-parameters" in (tags := cell["metadata"].get("tags", [])):
             tags.append("hide-input")
             cell["metadata"]["mystnb"] = _PROMPTS_OF_CHANGES
     return json.dumps(notebook, indent=1)
-
-
-def _kind_of_figure(cell: dict[str, Any]) -> str:
-    return "photographs" if _PHOTOGRAPHS in "".join(cell["source"]) else "chart"
 
 
 def _config(path: Path, switch: Mapping[str, Any]) -> bytes:
@@ -360,11 +358,14 @@ def _this_book(parameters: Parameters) -> str:
     return f"{about}\n\nThe command that builds this very book:\n\n{fact_table({'command': command})}\n"
 
 
-def _slides(executed: dict[str, str]) -> dict[str, bytes]:
-    """Collect the outputs of cells tagged ``slide``, as Markdown with a section for each notebook, and its pictures."""
+def _slides(chapters: dict[str, str]) -> dict[str, bytes]:
+    """Collect the outputs of cells tagged ``slide``, as Markdown with a section for each notebook, and its pictures.
+
+    `chapters` are executed notebooks, from `_for_its_page`.
+    """
     files, lines = {}, []
-    for name, text in executed.items():
-        cells = json.loads(_for_its_page(text))["cells"]
+    for name, text in chapters.items():
+        cells = json.loads(text)["cells"]
         tagged = [cell for cell in cells if "slide" in cell["metadata"].get("tags", [])]
         outputs = [(cell, output["data"]) for cell in tagged for output in cell["outputs"] if "data" in output]
         if outputs:
@@ -373,7 +374,7 @@ def _slides(executed: dict[str, str]) -> dict[str, bytes]:
             if "image/png" in data:
                 picture = f"_generated/{Path(name).stem}-{number}.png"
                 files[f"book/{picture}"] = base64.b64decode(_joined(data["image/png"]))
-                lines += _slide(picture, cell["metadata"].get("mystnb", {}), _kind_of_figure(cell))
+                lines += _slide(picture, cell["metadata"].get("mystnb", {}))
             else:
                 lines += [_joined(data.get("text/markdown", data.get("text/plain", ""))), ""]
     return {**files, "book/_generated/slides.md": "\n".join(lines).encode()}
@@ -384,9 +385,10 @@ def _joined(text: str | list[str]) -> str:
     return "".join(text)
 
 
-def _slide(picture: str, page: dict[str, Any], kind: str) -> list[str]:
+def _slide(picture: str, page: dict[str, Any]) -> list[str]:
     """Write a picture and its caption in Markdown; a figure would be numbered, and on a slide it has no chapter."""
-    alt = page.get("image", {}).get("alt", "")
+    image = page.get("image", {})
+    alt, kind = image.get("alt", ""), image.get("classes", "chart")
     caption = page.get("figure", {}).get("caption", "")
     lines = [f"```{{image}} {picture}", f":class: {kind}", f":alt: {alt}", "```", ""]
     return [*lines, ":::{container} slide-caption", caption, ":::", ""] if caption else lines

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.conventions import ROOT, in_repository
+from ..core.conventions import ROOT, in_repository, with_minus
 from ..criteria.table import CRITERIA
 from .asking import BEST, FORCED, K_VALUES
 from .others import OTHERS
@@ -333,7 +333,7 @@ def _points(row: pd.Series) -> str:
     """Write a difference between two shares, a row of `compare_answers`, with its interval."""
     points = (round(100 * row[name]) for name in ("mean", "low", "high"))
     mean, low, high = (f"{value:+d}" if value else "0" for value in points)
-    return f"{mean} points, 95% interval {low} to {high}".replace("-", "\N{MINUS SIGN}")
+    return with_minus(f"{mean} points, 95% interval {low} to {high}")
 
 
 def _exact_sentence(photographs: pd.DataFrame) -> str:

@@ -223,7 +223,7 @@ def test_parameters_that_were_set_are_a_fold_and_the_code_stays():
 def test_a_slide_has_its_caption_and_its_text_alternative():
     page = {"image": {"alt": "A curve."}, "figure": {"caption": "It falls."}}
     cells = [(code, {"tags": ["slide"], "mystnb": page}) for code in ("plot()", "plots.plot_images(x)")]
-    files = _slides({"elbow.ipynb": executed_notebook(*cells)})
+    files = _slides({"elbow.ipynb": _for_its_page(executed_notebook(*cells))})
     lines = files["book/_generated/slides.md"].decode().splitlines()
     assert lines[0] == "## The elbow" and files["book/_generated/elbow-2.png"] == b"hello"
     assert lines.count(":alt: A curve.") == 2 and lines.count("It falls.") == 2
