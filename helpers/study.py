@@ -257,6 +257,11 @@ class Study:
         """The silhouettes of each clustering with the distances that they compare, shape (m, n) each."""
         return self._cached(silhouette_details, self.features, self.sweep.labels, metric=self.params.metric)
 
+    def details_at(self, k: int) -> SilhouetteDetails:
+        """Return the `details` of one k, shape (n,) each; see `labels_at`."""
+        row = self._row_of(k)
+        return SilhouetteDetails(**{name: values[row] for name, values in vars(self.details).items()})
+
     @property
     def silhouettes(self) -> np.ndarray:
         """The silhouettes of each clustering, float64, shape (m, n)."""
@@ -279,9 +284,13 @@ class Study:
         ParameterError
             If that k was not tried.
         """
+        return self.sweep.labels[self._row_of(k)]
+
+    def _row_of(self, k: int) -> int:
+        """Find the row of one k in the results of the sweep, or refuse it."""
         if k not in self.params.k_values:
             raise ParameterError(f"k = {k} was not tried; tried are {self.params.k_min} to {self.params.k_max}.")
-        return self.sweep.labels[self.params.k_values.index(k)]
+        return self.params.k_values.index(k)
 
     # --- references and verdict ---
 
