@@ -209,7 +209,7 @@ class Study:
 
     @cached_property
     def features(self) -> np.ndarray:
-        """Scaled features, float32, shape (n, d): the space in which everything is scored."""
+        """The scaled features, float32, shape (n, d), in which everything is scored."""
         return normalize_features(self.embeddings.features, self.params.normalize)
 
     @cached_property
@@ -221,7 +221,7 @@ class Study:
 
     @property
     def points(self) -> np.ndarray:
-        """The points that are clustered, float32, shape (n, p): the features or their first principal components."""
+        """The points that are clustered, the features or their first principal components, float32, shape (n, p)."""
         return self.features if self.params.n_components is None else self.pca.points
 
     @cached_property

@@ -10,7 +10,7 @@ _NUMBER = re.compile("[+\N{MINUS SIGN}\N{EN DASH}-]?[\\d\N{EN DASH}]|\N{EN DASH}
 
 
 def mend(app, pagename, templatename, context, doctree):
-    """A list of citations has no list items, an empty cell is the heading of nothing, a fold bears its own words."""
+    """A list of citations has no list items, an empty cell is no heading, a fold bears its own words."""
     for fault, mended in (
         ('<div role="list" class="citation-list">', '<div class="citation-list">'),
         (' role="doc-biblioentry"', ""),
@@ -18,6 +18,7 @@ def mend(app, pagename, templatename, context, doctree):
         ('<summary aria-label="Toggle hidden content">', "<summary>"),
     ):
         context["body"] = context.get("body", "").replace(fault, mended)
+    context["body"] = re.sub("(Solution to)(<a [^>]*>) ", r"\1 \2", context["body"])
     context["body"] = _TABLE.sub(lambda table: align(table[0]), context["body"])
 
 

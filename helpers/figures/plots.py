@@ -192,6 +192,7 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
         ax.axvline(elbow, color=LOSS, linestyle="--", label=f"elbow at k = {elbow}")
         ax.legend()
     ax.set(ylabel="inertia", ylim=(0, 1.05 * np.max(inertia)))
+    ax.yaxis.set_major_formatter("{x:,g}")
     _mark_k(ax, k_values)
     return ax
 
@@ -621,7 +622,7 @@ def plot_halves(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> Fi
 
     Equal numbers are taken for equal clusters.
     """
-    figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.7), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.6), layout="constrained")
     colors = np.array(cluster_colors(int(max(first.max(), second.max())) + 1))
     differ = first != second
     drawn = {
@@ -633,7 +634,7 @@ def plot_halves(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> Fi
         order = np.argsort(differ, kind="stable")  # those that differ on top
         ax.scatter(*points[order].T, s=4, c=color[order], linewidth=0)
         ax.set_title(title)
-        ax.set_axis_off()
+        ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -709,7 +710,7 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, list[int]]) -> Fi
         "macro": ("macro", "mean over\nclusters"),
         "positive": ("positive", "share of\npositive samples"),
     }
-    figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 6.0), sharex=True, layout="constrained")
+    figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 5.3), sharex=True, layout="constrained")
     for ax, (column, (criterion, label)) in zip(axes, names.items()):
         ax.plot(criteria.index, criteria[column], "o-", color=GAIN, markersize=4)
         for k in preferred[criterion]:

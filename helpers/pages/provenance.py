@@ -78,7 +78,7 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
 
 
 def fact_table(facts: dict[str, str]) -> str:
-    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; versions are folded.
+    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; long ones are folded.
 
     Paths and parameters may hold anything that Markdown, its extensions, mathematics or HTML would read. The table is
     one line, so that it can stand in a page of Markdown, too.
@@ -87,15 +87,19 @@ def fact_table(facts: dict[str, str]) -> str:
     ----------
     facts : dict of str to str
     """
-    cells = {name: _folded_list(text) if name == "versions" else _as_text(text) for name, text in facts.items()}
+    folds = {
+        "versions": f"{facts.get('versions', '').count(', ') + 1} libraries",
+        "credit": "of the images and the network",
+    }
+    cells = {name: _folded(folds[name], text) if name in folds else _as_text(text) for name, text in facts.items()}
     rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{cell}</td></tr>' for name, cell in cells.items()]
     # The classes are those by which MathJax leaves a text alone.
     return f'<table class="facts tex2jax_ignore mathjax_ignore"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _folded_list(text: str) -> str:
-    """Write a list with commas, of which only the length is seen until it is opened."""
-    return f"<details><summary>{len(text.split(', '))} libraries</summary>{_as_text(text)}</details>"
+def _folded(summary: str, text: str) -> str:
+    """Write a text of which only the summary is seen until it is opened."""
+    return f"<details><summary>{summary}</summary>{_as_text(text)}</details>"
 
 
 def _as_text(text: str) -> str:
@@ -105,7 +109,7 @@ def _as_text(text: str) -> str:
 
 def _described(images: ImageSet, n_skipped: int) -> str:
     """Describe images in a line."""
-    return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
+    return f"{images.dataset}: {len(images):,} images, {n_skipped:,} skipped, SHA-256 {images.fingerprint[:16]}…"
 
 
 def figure_html(figure: Figure, alt: str, caption: str | None = None, *, photographs: bool = False) -> HTML:

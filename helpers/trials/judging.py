@@ -295,13 +295,12 @@ def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
     judged : DataFrame
         From `judge_answers`. The sentences are about the problems for reporting.
     """
-    photographs, synthetic = (part(judged, "reporting", photographs=which) for which in (True, False))
+    photographs = part(judged, "reporting", photographs=True)
     return {
         "score_or_samples": _score_or_samples(photographs),
         "elbow": _elbow_sentence(judged),
         "exact": _exact_sentence(photographs),
         "loss": _loss_sentence(photographs),
-        "abstained": _abstained_sentence(photographs, synthetic),
         "false_alarms": _alarm_sentence(judged[judged["role"] == "reporting"]),
     }
 
@@ -363,14 +362,6 @@ def _loss_sentence(photographs: pd.DataFrame) -> str:
         f"its convenient k where it names none. The least loss of the others is that of {_name(best)}, "
         f"{single[best]:.2f}, where a rule that names none is charged a single cluster. "
         f"{int((against['low'] > 0).sum())} of the {len(single)} lose more by an interval without zero."
-    )
-
-
-def _abstained_sentence(photographs: pd.DataFrame, synthetic: pd.DataFrame) -> str:
-    shares = [summarise_answers(rows).loc["verdict", "abstained"] for rows in (photographs, synthetic)]
-    return (
-        f"The verdict names no k for {shares[0]:.0%} of the problems of photographs that have classes, and for "
-        f"{shares[1]:.0%} of the others that have groups."
     )
 
 
