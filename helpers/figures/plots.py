@@ -583,7 +583,7 @@ def plot_wide(table: pd.DataFrame) -> Figure:
     `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
     deviation over halvings.
     """
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 4.6), sharex=True, layout="constrained")
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 4.3), sharex=True, layout="constrained")
     top.plot(table.index, table["score"], "o-", color=GAIN, label="score")
     top.fill_between(table.index, table["null_low"], table["null_high"], color=LOSS, alpha=0.4, linewidth=1.5,
                      label="no structure")  # fmt: skip
