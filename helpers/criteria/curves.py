@@ -453,8 +453,9 @@ def signs_sentence(table: pd.DataFrame, nulls: pd.DataFrame) -> str:
     most = nulls["positive_high"].groupby(level="n_clusters").max().reindex(table.index)
     n_as_few = int((table["positive"] <= most).sum())
     at = "at no k" if n_as_few == 0 else "at every k" if n_as_few == len(table) else f"at {n_as_few} of {len(table)} k"
+    share = f"The share of negative samples is {range_words(table['negative'], '.1%')}"
     return (
-        f"The share of negative samples is {range_words(table['negative'], '.1%')}. Among the data of the same shape "
+        f"{share if table['negative'].any() else 'No sample is negative, at any k'}. Among the data of the same shape "
         f"without clusters there are some with as many positive samples as these images, or more, {at}."
     )
 

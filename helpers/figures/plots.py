@@ -569,6 +569,7 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
     above.set(ylabel="across the line", yticks=[])
     below.plot(places, counts, color=GAIN)
     below.set(xlabel="place on the line of centres", ylabel="links that cross", ylim=(0, None), xlim=(-1, 1))
+    below.yaxis.set_major_formatter("{x:,.0f}")
     for ax in (above, below):
         ax.axvline(0, color=LOSS, linewidth=1.2)
         for centre in (-0.5, 0.5):
