@@ -709,7 +709,7 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, list[int]]) -> Fi
         "inertia": ("elbow", "inertia"),
         "score": ("score", "score"),
         "macro": ("macro", "mean over\nclusters"),
-        "positive": ("positive", "share of\npositive samples"),
+        "positive": ("positive", "positive\nsamples"),
     }
     figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 5.3), sharex=True, layout="constrained")
     for ax, (column, (criterion, label)) in zip(axes, names.items()):
