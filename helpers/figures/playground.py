@@ -108,9 +108,9 @@ PRESETS = {
     ),
     "only-length": Preset(
         "two clusters, only length",
-        "Press “Lengths to 1”, which keeps the direction of each point from the origin. Then press “To its end”.",
-        "The score names two clusters, the short and the long. Divided by their lengths they are mixed, and score "
-        "about zero: they were length, and nothing else.",
+        "Press “Lengths to 1”, which keeps directions from the origin, then “To its end”.",
+        "The score names two clusters, the short and the long. At one length they are mixed, and score about zero: "
+        "they were length alone.",
         n_clusters=2,
         draw=_short_and_long,
         random_state=0,
