@@ -103,8 +103,9 @@ PRESETS = {
         "falls. But the few negative points have crossed zero.",
         n_clusters=2,
         draw=_wide_and_tight,
-        random_state=10,
+        random_state=5,
         layers=("cells", "lines"),
+        in_hand=33,
     ),
     "only-length": Preset(
         "two clusters, only length",
