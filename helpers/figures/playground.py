@@ -105,6 +105,7 @@ PRESETS = {
         draw=_wide_and_tight,
         random_state=5,
         layers=("cells", "lines"),
+        view=(-5.5, -4.9, 12, 9.6),
         in_hand=33,
     ),
     "only-length": Preset(
