@@ -231,6 +231,8 @@ def test_at_one_length_the_clusters_stay_until_k_means_goes_on(open_at):
     held = shown(page)
     assert held["labels"] == before["labels"] and abs(held["score"]) < 0.05 < 0.6 < before["score"]
     np.testing.assert_allclose(np.linalg.norm(held["points"], axis=1), 1)
+    cut = "all => all.filter(e => Math.abs(e.clientHeight - e.parentElement.clientHeight) > 1).length"
+    assert page.eval_on_selector_all(".chart > svg, #knife > svg, #plane > svg", cut) == 0
     page.get_by_role("button", name="To its end").click()
     assert shown(page)["score"] > 0.5 and shown(page)["valley"] < DEEP
 
