@@ -1,4 +1,4 @@
-"""The command line: ``python -m helpers run | book | params | sync``."""
+"""The command line: ``python -m helpers run | book | export | params | sync``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
 from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
+from .pages.export import COPIES, export_study
 from .pages.sources import NotebookError, values_in_cell
 from .pages.sync import sync
+from .pages.tables import N_REPRESENTATIVES
 from .parameters import PLACES, Parameters, load_parameters, parameter_table, parse_value
 
 
@@ -94,6 +96,25 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "runs", help="folder of the results")
     run.set_defaults(command=_run)
 
+    export = commands.add_parser("export", help="write clusters, criteria, verdict, figures and features into a folder")
+    _add_parameter_options(export)
+    export.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "export", help="folder of the export")
+    export.add_argument(
+        "--copy",
+        nargs="?",
+        choices=COPIES,
+        const=COPIES[0],
+        help="put the images, or links to them, into a folder for each cluster",
+    )
+    export.add_argument(
+        "--representatives",
+        type=_at_least_one,
+        default=N_REPRESENTATIVES,
+        metavar="N",
+        help=f"number of images to label by hand that cover the clusters (default: {N_REPRESENTATIVES})",
+    )
+    export.set_defaults(command=_export)
+
     params = commands.add_parser("params", help="print the table of parameters")
     _add_parameter_options(params)
     params.set_defaults(command=_params)
@@ -101,6 +122,13 @@ def _parser() -> argparse.ArgumentParser:
     written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
     written.set_defaults(command=_sync)
     return parser
+
+
+def _at_least_one(text: str) -> int:
+    """Read a number of images."""
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of images; allowed are 1, 2, 3 and so on")
+    return int(text)
 
 
 def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
@@ -150,6 +178,20 @@ def _run(arguments: argparse.Namespace) -> int:
         earlier = ", in place of an earlier one" if output.exists() else ""
         run_notebook(path, output, parameters, label=label)
         print(f"{path.name}: the executed notebook is {output}{earlier}")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    print(
+        export_study(
+            _parameters(arguments),
+            arguments.output,
+            copy=arguments.copy,
+            n_representatives=arguments.representatives,
+        )
+    )
+    print(f"({time.monotonic() - started:.0f} s)")
     return 0
 
 
