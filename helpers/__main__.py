@@ -1,4 +1,4 @@
-"""The command line: ``python -m helpers run | book | export | params | sync``."""
+"""The command line: ``python -m helpers run | book | export | verdict | params | sync``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
 from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
-from .pages.export import COPIES, export_study
+from .pages.export import COPIES, export_study, told_verdict
 from .pages.sources import NotebookError, values_in_cell
 from .pages.sync import sync
 from .pages.tables import N_REPRESENTATIVES
@@ -115,6 +115,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     export.set_defaults(command=_export)
 
+    answer = commands.add_parser("verdict", help="print how many clusters there are, and why")
+    _add_parameter_options(answer)
+    answer.set_defaults(command=_verdict)
+
     params = commands.add_parser("params", help="print the table of parameters")
     _add_parameter_options(params)
     params.set_defaults(command=_params)
@@ -195,6 +199,11 @@ def _export(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _verdict(arguments: argparse.Namespace) -> int:
+    print(told_verdict(_parameters(arguments)))
+    return 0
+
+
 def _params(arguments: argparse.Namespace) -> int:
     parameters = _parameters(arguments)
     print(parameter_table())
@@ -212,6 +221,11 @@ def _sync(arguments: argparse.Namespace) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def console() -> int:
+    """Run a command as a program of its own, which a Ctrl-C stops at once."""
     signal.signal(signal.SIGINT, _stop)
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(console())

@@ -9,6 +9,7 @@ import re
 import tempfile
 import unicodedata
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,7 @@ def export_study(
     """
     folder = folder.resolve()
     _check_replaced(folder)
-    try:
+    with _failures():
         study = Study.from_names(dict(parameters))
         _check_copy(study.images, copy)
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -104,9 +105,36 @@ def export_study(
             if folder.exists():
                 os.rename(folder, Path(work, "previous"))
             os.rename(new, folder)
+    return f"{_sentence(study)} It is in {folder}, and README.md there says what is what."
+
+
+@one_run()
+def told_verdict(parameters: Parameters) -> str:
+    """Compute a study, or take it from the cache, and say in sentences how many clusters there are.
+
+    Raises
+    ------
+    ParameterError
+        If the data do not allow the parameters.
+    NotebookError
+        If images change or cannot be read.
+    """
+    with _failures():
+        study = Study.from_names(dict(parameters))
+        sentences, n_images = study.verdict.sentences, len(study.embeddings.kept)
+    told = [
+        sentences[topic] for topic in ("conclusion", "levels", "missing", "draws", "strength") if topic in sentences
+    ]
+    return "\n".join([f"{n_images:,} images of {parameters.dataset!r}.", *told])
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Report what fails at the images as what fails in a run."""
+    try:
+        yield
     except (CollectionError, EmbeddingError) as error:
         raise NotebookError(str(error)) from None
-    return f"{_sentence(study)} It is in {folder}, and README.md there says what is what."
 
 
 def _sentence(study: Study) -> str:

@@ -17,6 +17,7 @@ from ..core.conventions import ROOT
 from ..core.fingerprints import library_versions, source_digest
 from ..images.backbones import backbone_credit
 from ..images.collection import ImageSet
+from ..images.registry import find_dataset
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
         "run time": f"{seconds:.0f} s since the kernel started",
     }
     if not isinstance(images, str):
-        rows["credit"] = f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}"
+        own = "" if find_dataset(parameters.dataset).features_are else f" {backbone_credit(parameters.backbone)}"
+        rows["credit"] = f"{images.credit or 'Images: your own'}.{own}"
     return HTML(fact_table(rows))
 
 

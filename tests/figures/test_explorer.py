@@ -54,6 +54,7 @@ def example(n=N):
         "silhouettes": silhouettes,
         "rivals": rivals,
         "nearest": np.stack([nearest_of(*rows) for rows in zip(labels, rivals)]),
+        "neighbors": (np.arange(n)[:, np.newaxis] + np.arange(1, 6)) % n,
         "classes": [CLASSES[i % 3] for i in range(n)],
         "deep": 0.25,
         "named": {"elbow": [3], "score": [2, 5], "verdict": []},

@@ -26,7 +26,16 @@ from helpers.study import Study
 
 # Names that a spreadsheet, a shell or a page would take for something else.
 NAMES = (
-    *("=cmd|' /C calc'!A0.png", "+1.png", "-2+3.png", "@SUM(1).png", " =1+1.png", "＝1.png", "'quoted.png", "''two.png"),
+    *(
+        "=cmd|' /C calc'!A0.png",
+        "+1.png",
+        "-2+3.png",
+        "@SUM(1).png",
+        " =1+1.png",
+        "＝1.png",
+        "'quoted.png",
+        "''two.png",
+    ),
     *('a "b", c.png', "line\nbreak.png", "line\r\nbreak.png", "lone\rreturn.png", "tab\tin.png", "\tfirst.png"),
     *("semi;=1.png", "<b>bold</b>.png", "NA.png", "nan", "1", "Zürich 東京.png", "a,b,c.png", '"', "", "null"),
 )
@@ -63,7 +72,9 @@ def odd_images(tmp_path):
     pixels = load_images("digits", n_images=40)
     own = tmp_path / "own images"
     for i in range(40):
-        name = [name for name in NAMES if name.endswith(".png") and "\r" not in name][i % 17 % 9] if i < 18 else f"{i}.png"
+        name = (
+            [name for name in NAMES if name.endswith(".png") and "\r" not in name][i % 17 % 9] if i < 18 else f"{i}.png"
+        )
         path = own / ("=one" if i % 2 else "two, 'or' \"three\"") / name
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels.open(i).save(path)
@@ -74,7 +85,9 @@ def odd_images(tmp_path):
 
 
 def test_texts_of_any_kind_come_back_and_none_begins_like_a_formula(tmp_path):
-    table = pd.DataFrame({"image": NAMES, "label": NAMES[::-1], "silhouette_k2": np.random.default_rng(0).random(len(NAMES))})
+    table = pd.DataFrame(
+        {"image": NAMES, "label": NAMES[::-1], "silhouette_k2": np.random.default_rng(0).random(len(NAMES))}
+    )
     (tmp_path / "clusters.csv").write_bytes(csv_bytes(table))
     back = read(tmp_path / "clusters.csv")
     assert back["image"].tolist() == list(NAMES) and back["label"].tolist() == list(NAMES[::-1])
@@ -170,7 +183,18 @@ def test_each_image_is_in_the_folder_of_its_cluster_under_a_safe_name(odd_images
 
 def test_names_are_told_apart_where_case_does_not_count():
     taken = set()
-    names = ["a/x.png", "b/x.png", "c/X.PNG", "é.png", "e\u0301.png", "con.png", ".png", "-rf.png", "\udcff.png", "x" * 300]
+    names = [
+        "a/x.png",
+        "b/x.png",
+        "c/X.PNG",
+        "é.png",
+        "e\u0301.png",
+        "con.png",
+        ".png",
+        "-rf.png",
+        "\udcff.png",
+        "x" * 300,
+    ]
     made = [safe_name(name, taken) for name in names]
     assert len({name.casefold() for name in made}) == len(names) == len(taken)
     assert made[:3] == ["x.png", "x-2.png", "X-3.PNG"] and made[5].startswith("_con") and made[7] == "_-rf.png"
