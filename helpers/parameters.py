@@ -55,8 +55,8 @@ class Parameters(BaseModel):
         "solar-cells",
         title="folder:PATH or a known name",
         description="the images: `folder:PATH` for your own, where PATH is a folder, a zip file or an address such as "
-        "`s3://bucket/photos`; `table:PATH` for a CSV or Parquet file of paths and labels; `features:PATH` for features "
-        f"that you have, in a file of NumPy or Parquet; or {_DATASETS}",
+        "`s3://bucket/photos`; `table:PATH` for a CSV or Parquet file of paths and labels; `features:PATH` for "
+        f"features that you have, in a file of NumPy or Parquet; or {_DATASETS}",
     )
     pictures: str | None = Field(
         None,
@@ -372,7 +372,7 @@ def with_companions(names: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> with_companions(["k_max", "dataset"])
-    ['dataset', 'pictures', 'groups', 'k_max', 'n_init', 'algorithm', 'scheduler']
+    ['dataset', 'pictures', 'groups', 'copies', 'k_max', 'n_init', 'algorithm', 'scheduler']
     """
     chosen = set(names)
     for name in sorted(chosen - Parameters.model_fields.keys()):

@@ -202,7 +202,7 @@ def _readme(study: Study) -> str:
 
 def _arrays(study: Study) -> dict[str, Any]:
     """Collect the features with the names and labels of their rows; none of the arrays holds objects."""
-    named = {f"{name}s": values.to_numpy(dtype=str) for name, values in image_table(study).items()}
+    named = {f"{name}s": np.array(values.tolist(), dtype=str) for name, values in image_table(study).items()}
     points = {} if study.params.n_components is None else {"points": study.points}
     return {"features": study.features, **points, **named}
 
@@ -248,7 +248,7 @@ def _save(figure: Figure, path: Path) -> None:
 def _check_copy(images: ImageSet, copy: str | None) -> None:
     if copy and not images.has_pictures:
         raise ParameterError(f"The data set {images.dataset!r} comes without pictures, so there are none to --copy.")
-    if copy == "link" and not all(isinstance(item, Path) for item in images.items):
+    if copy == "link" and not all(item is None or isinstance(item, Path) for item in images.items):
         raise ParameterError(
             f"The images of {images.dataset!r} are no files of this machine to link to; take --copy file."
         )
@@ -287,11 +287,11 @@ def safe_name(name: str, taken: set[str]) -> str:
     --------
     >>> taken = set()
     >>> safe_name("a/1.png", taken), safe_name("b/1.PNG", taken), safe_name('c/=1 "?".png', taken)
-    ('1.png', '1-2.PNG', '=1 __.png')
+    ('1.png', '1-2.PNG', '=1 ___.png')
     """
     last = name.rpartition("/")[2].encode("utf-8", "replace").decode()
     stem, ending = os.path.splitext(_REFUSED.sub("_", last))
-    stem, ending = stem.strip(" .").replace("?", "_") or "image", ending.rstrip(" .")[:16]
+    stem, ending = stem.strip(" .") or "image", ending.rstrip(" .")[:16]
     stem = f"_{stem}" if _RESERVED.match(stem) or stem.startswith("-") else stem
     while len(f"{stem}{ending}".encode()) > _LONGEST_NAME:
         stem = stem[:-1]

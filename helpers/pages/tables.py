@@ -6,6 +6,7 @@ They are files of comma-separated values that spreadsheets open and that pandas 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from typing import Any
@@ -25,10 +26,13 @@ N_REPRESENTATIVES = 24
 READING = """\
 import pandas as pd
 
-table = pd.read_csv("clusters.csv", dtype={"image": str, "label": str},
-                    keep_default_na=False, float_precision="round_trip")
-for column in table.columns.intersection(["image", "label", "file"]):
-    table[column] = table[column].str.replace("^'", "", regex=True)
+
+def as_it_was(text):
+    return text.removeprefix("'")
+
+
+texts = dict.fromkeys(["image", "label", "name"], as_it_was)
+table = pd.read_csv("clusters.csv", converters=texts, float_precision="round_trip")
 """
 # What a spreadsheet may take for a formula, also after blanks and in its full width; and the mark itself, so that
 # whoever takes one mark from the front of a text has the text as it was.
@@ -54,18 +58,22 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     >>> csv_bytes(pd.DataFrame({"image": ["=1+1", 'a "b", c'], "k": [2, 3]})).decode("utf-8-sig").splitlines()
     ['"image","k"', '"\\'=1+1",2', '"a ""b"", c",3']
     """
-    texts = table.select_dtypes(exclude="number").columns
-    written = table.assign(**{name: table[name].map(_as_text) for name in texts})
-    text = written.to_csv(index=False, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
-    return text.encode("utf-8-sig", "backslashreplace")
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(zip(*([_cell(value) for value in table[name].tolist()] for name in table)))
+    return text.getvalue().encode("utf-8-sig", "backslashreplace")
 
 
-def _as_text(text: str) -> str:
-    return f"'{text}" if _FORMULA.match(text) else text
+def _cell(value: Any) -> Any:
+    """Mark a text that a spreadsheet would take for a formula, and leave out a number that is missing."""
+    if isinstance(value, str):
+        return f"'{value}" if _FORMULA.match(value) else value
+    return None if value != value else value
 
 
 def k_to_take(study: Study) -> list[int]:
-    """List the k whose clusters are taken home: the verdict's or a convenient one, its levels, and those that are shown.
+    """List the k whose clusters are taken home: the verdict's or a convenient one, its levels, and those shown.
 
     Without the parameter ``chosen_k`` these are the k that the headline criteria name.
     """
@@ -78,7 +86,7 @@ def image_table(study: Study) -> pd.DataFrame:
     """Tabulate the images that could be read: name, and label where labels are known."""
     names = study.images.names
     columns = {"image": [names[i] for i in study.embeddings.kept]}
-    return pd.DataFrame(columns if study.labels is None else columns | {"label": study.labels})
+    return pd.DataFrame(columns if study.labels is None else columns | {"label": study.labels.tolist()}, dtype=object)
 
 
 def cluster_table(study: Study) -> pd.DataFrame:

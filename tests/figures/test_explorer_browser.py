@@ -461,10 +461,7 @@ def downloaded(page, button, folder):
 
 def read(path):
     """Read a table as README.md of an export says."""
-    table = pd.read_csv(path, dtype={"image": str, "label": str, "name": str}, keep_default_na=False)
-    for column in ("image", "label", "name"):
-        table[column] = table[column].str.replace("^'", "", regex=True)
-    return table
+    return pd.read_csv(path, converters=dict.fromkeys(["image", "label", "name"], lambda text: text.removeprefix("'")))
 
 
 def test_the_table_is_what_is_on_the_screen(page, study, tmp_path):

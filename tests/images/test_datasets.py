@@ -405,7 +405,7 @@ def test_other_pictures_of_imagenet_sample_do_not_get_the_shipped_features(tmp_p
 
 
 def test_pictures_have_no_place_with_other_collections():
-    with pytest.raises(ParameterError, match="pictures = '/a' is for imagenet-sample and torchvision:NAME"):
+    with pytest.raises(ParameterError, match="pictures = '/a' is for imagenet-sample, features:PATH and torchvision:NAME"):
         load_images("digits", pictures="/a")
 
 
@@ -547,7 +547,7 @@ def test_a_registered_data_set_is_opened_and_named_in_messages(stripes):
     ):
         load_images("stripe:3")
     with pytest.raises(
-        ParameterError, match="pictures = '/a' is for imagenet-sample and torchvision:NAME, not 'stripes"
+        ParameterError, match="pictures = '/a' is for imagenet-sample, features:PATH and torchvision:NAME, not 'stripes"
     ):
         load_images("stripes:3", pictures="/a")
 
