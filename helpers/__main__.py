@@ -96,6 +96,22 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "runs", help="folder of the results")
     run.set_defaults(command=_run)
 
+    _add_export(commands)
+
+    answer = commands.add_parser("verdict", help="print how many clusters there are, and why")
+    _add_parameter_options(answer)
+    answer.set_defaults(command=_verdict)
+
+    params = commands.add_parser("params", help="print the table of parameters")
+    _add_parameter_options(params)
+    params.set_defaults(command=_params)
+
+    written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
+    written.set_defaults(command=_sync)
+    return parser
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
     export = commands.add_parser("export", help="write clusters, criteria, verdict, figures and features into a folder")
     _add_parameter_options(export)
     export.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "export", help="folder of the export")
@@ -114,18 +130,6 @@ def _parser() -> argparse.ArgumentParser:
         help=f"number of images to label by hand that cover the clusters (default: {N_REPRESENTATIVES})",
     )
     export.set_defaults(command=_export)
-
-    answer = commands.add_parser("verdict", help="print how many clusters there are, and why")
-    _add_parameter_options(answer)
-    answer.set_defaults(command=_verdict)
-
-    params = commands.add_parser("params", help="print the table of parameters")
-    _add_parameter_options(params)
-    params.set_defaults(command=_params)
-
-    written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
-    written.set_defaults(command=_sync)
-    return parser
 
 
 def _at_least_one(text: str) -> int:

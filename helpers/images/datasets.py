@@ -26,15 +26,7 @@ from .collection import ChangedImageError, FetchError, ImageSet, draw_tile, read
 from .copies import drop_copies
 from .files import IMAGE_ENDINGS, Found, count_kinds, file_digests, find_addresses, find_images, find_members
 from .groups import group_images
-from .listings import (
-    FEATURE_ENDINGS,
-    TABLE_ENDINGS,
-    place_of,
-    read_features,
-    read_listed,
-    read_listing,
-    reason_as_content,
-)
+from .listings import FEATURE_ENDINGS, TABLE_ENDINGS, place_of, read_features, read_listing
 from .registry import dataset_forms, find_dataset, register_dataset
 
 # The network, its weights and the arithmetic of the shipped features: the defaults.
@@ -320,12 +312,9 @@ def _folder(*, argument: str, **_: object) -> ImageSet:
 @register_dataset("table:", credit="", placeholder="PATH", endings=TABLE_ENDINGS)
 def _table(*, argument: str, **_: object) -> ImageSet:
     file, listing = read_listing(argument)
-    found = [place_of(name, file.parent) for name in listing.names]
-    places = [place if isinstance(place, Path) else None for place in found]
-    digests = iter(file_digests([place for place in places if place is not None]))
-    contents = [reason_as_content(place) if isinstance(place, str) else next(digests) for place in found]
+    places = [place_of(name, file) for name in listing.names]
     names = [name if name.strip() else f"row {row}" for row, name in enumerate(listing.names, start=1)]
-    return ImageSet(names, listing.labels, contents, places, read_listed)
+    return ImageSet(names, listing.labels, file_digests(places), places, read_file)
 
 
 @register_dataset(
@@ -344,8 +333,8 @@ def _features(*, argument: str, pictures: str | None, **_: object) -> ImageSet:
     if pictures is None:
         return ImageSet(names, labels, [digest(row) for row in listing.features], names, draw_tile, **about)
     folder = _existing_folder(pictures, f"of the pictures of {file}")
-    places = [place_of(name, folder) for name in names]
-    missing = [name for name, place in zip(names, places) if isinstance(place, str)]
+    places = [folder / name for name in names]
+    missing = [name for name, place in zip(names, places) if not place.is_file()]
     if missing:
         raise ParameterError(
             f"The folder {folder} lacks {len(missing):,} of the {len(names):,} images that {file} names, such as "

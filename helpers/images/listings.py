@@ -7,15 +7,14 @@ import io
 import stat
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from ..core.conventions import ParameterError, listed, resolve_path
-from .collection import read_file, unreadable
 
 TABLE_ENDINGS = (".csv", ".tsv", ".parquet")
 FEATURE_ENDINGS = (".npy", ".npz", ".parquet")
@@ -123,38 +122,20 @@ def _labels(values: Sequence[Any] | None) -> np.ndarray | None:
     return labels if labels is not None and len(set(labels)) > 1 else None
 
 
-def place_of(name: str, folder: Path) -> Path | str:
-    """Find the file that a row of a table names, or say why none can be read.
+def place_of(name: str, file: Path) -> Path:
+    """Find the file that a row of a table names, from the folder of the table.
 
-    A path is relative to the folder of the table. What may never end, such as a device, is not opened.
+    What may never end, such as a pipe or a device, is not opened: its place is one where nothing can be.
     """
-    if not name.strip():
-        return "the row has no path"
-    if "://" in name:
-        return "it is an address, and a table lists files of this machine"
-    try:
-        path = folder / Path(name).expanduser()
-        return path if stat.S_ISREG(path.stat().st_mode) else "it is no file"
-    except (OSError, ValueError, RuntimeError) as error:  # such as a byte of zero, or the home of nobody
-        return getattr(error, "strerror", None) or _reason(error)
-
-
-def reason_as_content(reason: str) -> str:
-    """Write in the place of a content why there is none."""
-    return unreadable(OSError(0, reason))
-
-
-def read_listed(place: Path | None, content: str) -> Image.Image:
-    """Open the picture of a row, see `read_file`; None is the place of one that has none.
-
-    Raises
-    ------
-    OSError
-        If the row names no file, with the reason.
-    """
-    if place is None:
-        raise OSError(0, content.partition(": ")[2])
-    return read_file(place, content)
+    path = Path(name.replace("\0", "\N{REPLACEMENT CHARACTER}"))
+    with suppress(RuntimeError):  # the home of nobody
+        path = path.expanduser()
+    path = file.parent / path
+    with suppress(OSError):
+        kind = path.stat().st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
+            return file / "nothing"
+    return path
 
 
 # --- features ---------------------------------------------------------------------------------------------------------

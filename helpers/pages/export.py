@@ -248,7 +248,7 @@ def _save(figure: Figure, path: Path) -> None:
 def _check_copy(images: ImageSet, copy: str | None) -> None:
     if copy and not images.has_pictures:
         raise ParameterError(f"The data set {images.dataset!r} comes without pictures, so there are none to --copy.")
-    if copy == "link" and not all(item is None or isinstance(item, Path) for item in images.items):
+    if copy == "link" and not all(isinstance(item, Path) for item in images.items):
         raise ParameterError(
             f"The images of {images.dataset!r} are no files of this machine to link to; take --copy file."
         )

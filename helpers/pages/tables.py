@@ -26,13 +26,10 @@ N_REPRESENTATIVES = 24
 READING = """\
 import pandas as pd
 
-
-def as_it_was(text):
-    return text.removeprefix("'")
-
-
-texts = dict.fromkeys(["image", "label", "name"], as_it_was)
-table = pd.read_csv("clusters.csv", converters=texts, float_precision="round_trip")
+texts = ["image", "label", "name", "chosen"]
+table = pd.read_csv("clusters.csv", dtype=dict.fromkeys(texts, str), keep_default_na=False, na_values=[""])
+for text in table.columns.intersection(texts):
+    table[text] = table[text].fillna("").str.removeprefix("'")
 """
 # What a spreadsheet may take for a formula, also after blanks and in its full width; and the mark itself, so that
 # whoever takes one mark from the front of a text has the text as it was.
@@ -89,7 +86,7 @@ def image_table(study: Study) -> pd.DataFrame:
     return pd.DataFrame(columns if study.labels is None else columns | {"label": study.labels.tolist()}, dtype=object)
 
 
-def cluster_table(study: Study) -> pd.DataFrame:
+def image_clusters(study: Study) -> pd.DataFrame:
     """Tabulate the clusters of each image at each k of `k_to_take`.
 
     Returns
@@ -184,7 +181,7 @@ def take_home(study: Study, n_representatives: int = N_REPRESENTATIVES) -> dict[
     """
     facts = json.dumps(_without_nan(verdict_facts(study)), indent=1, default=to_json, allow_nan=False)
     return {
-        "clusters.csv": csv_bytes(cluster_table(study)),
+        "clusters.csv": csv_bytes(image_clusters(study)),
         "criteria.csv": csv_bytes(study.criteria.rename_axis("n_clusters").reset_index()),
         "representatives.csv": csv_bytes(representative_table(study, n_representatives)),
         "verdict.json": facts.encode(),

@@ -81,9 +81,8 @@ def test_rows_that_name_no_file_are_listed_with_the_reason(tmp_path, pictures):
     embeddings = embed_images(images, backbone="pixels", cache_dir=tmp_path / "cache")
     assert embeddings.kept.tolist() == [0]
     assert [reason for _, reason in embeddings.skipped] == [
-        *("No such file or directory", "it is no file", "it is no file", "it is no file", "the row has no path"),
-        *("it is an address, and a table lists files of this machine", "embedded null byte", "File name too long"),
-        "No such file or directory",
+        *("No such file or directory", "Is a directory", "Not a directory", "Not a directory", "Is a directory"),
+        *("No such file or directory", "No such file or directory", "File name too long", "No such file or directory"),
     ]
     assert embeddings.skipped[4][0] == "row 6"
 
