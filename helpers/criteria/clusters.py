@@ -11,7 +11,6 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.cluster import contingency_matrix
 
 from ..clustering.sweep import count_distinct, sweep_kmeans
-from ..core.conventions import listed
 from .halves import Halves
 
 _MOST_NAMED = 2  # labels that are named of each cluster
@@ -83,13 +82,14 @@ def _shared(of_cluster: np.ndarray) -> str:
 
 
 def cluster_facts(
-    silhouette: np.ndarray, labels: np.ndarray, truth: np.ndarray | None, details: Mapping[str, np.ndarray]
+    clusters: pd.DataFrame, labels: np.ndarray, truth: np.ndarray | None, details: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
-    """Tabulate the clusters of one clustering, with a row for each.
+    """Add to the clusters of one clustering what is known of their images.
 
     Parameters
     ----------
-    silhouette : ndarray, shape (n,)
+    clusters : DataFrame
+        From `helpers.clustering.silhouette.cluster_table`.
     labels : ndarray of int, shape (n,)
     truth : ndarray of str, shape (n,), or None
     details : dict of str to ndarray of shape (n,)
@@ -98,21 +98,13 @@ def cluster_facts(
     Returns
     -------
     DataFrame
-        Indexed by ``cluster``: ``images``, the mean ``silhouette``, the share ``negative``, the most frequent
-        ``labels`` with their shares where labels are known, and the mean of each detail that is a number, by its name.
+        `clusters`, with the most frequent ``labels`` and their shares where labels are known, and the mean of each
+        detail that is a number, by its name.
     """
-    frame = pd.DataFrame({"cluster": labels, "silhouette": silhouette, "negative": silhouette < 0})
-    groups = frame.groupby("cluster")
-    columns = {
-        "images": groups.size(),
-        "silhouette": groups["silhouette"].mean(),
-        "negative": groups["negative"].mean(),
-    }
-    if truth is not None:
-        columns["labels"] = pd.Series(truth).groupby(labels).agg(_frequent)
+    known = {} if truth is None else {"labels": pd.Series(truth).groupby(labels).agg(_frequent)}
     numbers = {name: values for name, values in details.items() if np.issubdtype(values.dtype, np.number)}
     means = {name: pd.Series(values).groupby(labels).mean() for name, values in numbers.items()}
-    return pd.DataFrame(columns | means).rename_axis("cluster")
+    return clusters.assign(**known, **means)
 
 
 def _frequent(truth: pd.Series) -> str:
@@ -174,24 +166,6 @@ def nesting(fine: np.ndarray, coarse: np.ndarray) -> float:
     0.75
     """
     return float(contingency_matrix(fine, coarse).max(axis=1).sum() / len(fine))
-
-
-def k_ranges(ks: list[int]) -> str:
-    """Write values of k, in ascending order, with their runs in short.
-
-    Examples
-    --------
-    >>> k_ranges([2, 3, 5, 6, 7, 8]), k_ranges([4])
-    ('k = 2, 3 and 5 to 8', 'k = 4')
-    """
-    runs: list[list[int]] = []
-    for k in ks:
-        if runs and k == runs[-1][-1] + 1:
-            runs[-1].append(k)
-        else:
-            runs.append([k])
-    words = [part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
-    return f"k = {listed(words, ' and ')}"
 
 
 def representatives(

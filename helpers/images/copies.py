@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.neighbors import NearestNeighbors
 
 from .collection import ImageSet, unreadable
 
@@ -44,6 +45,52 @@ def drop_copies(images: ImageSet) -> ImageSet:
     first = first_of_copies(images.contents)
     kept = np.flatnonzero(first == np.arange(len(first)))
     return images if len(kept) == len(images) else replace(images.take(kept), left_out=images.left_out)
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Which of n images are the same, nearly the same, and like no other.
+
+    Attributes
+    ----------
+    copies : ndarray of int64, shape (c, 2)
+        Each copy with the first image of its content.
+    near : ndarray of int64, shape (p, 2)
+        Pairs of other images that are nearly the same, see `near_duplicates`.
+    alone : ndarray of int64
+        The images that are no copies, the farthest from its nearest first.
+    """
+
+    copies: np.ndarray
+    near: np.ndarray
+    alone: np.ndarray
+
+
+def compare_images(contents: Sequence[str], features: np.ndarray) -> Likeness:
+    """Find copies by content, and near-duplicates and lonely images by the cosine distance to the nearest other image.
+
+    Parameters
+    ----------
+    contents : sequence of str, length n
+        As in `ImageSet.contents`.
+    features : ndarray, shape (n, d)
+
+    Examples
+    --------
+    >>> X = np.array([[1, 0], [1, 0], [0, 1], [0.5, 1], [1, 1.001], [1, 1]])
+    >>> like = compare_images(["a", "a", "b", "c", "d", "e"], X)
+    >>> like.copies.tolist(), like.near.tolist(), like.alone[:1].tolist()
+    ([[1, 0]], [[4, 5]], [0])
+    """
+    first = first_of_copies(contents)
+    own = np.flatnonzero(first == np.arange(len(first)))
+    copied = np.flatnonzero(first != np.arange(len(first)))
+    copies = np.stack([copied, first[copied]], axis=1)
+    if len(own) < 2:
+        return Likeness(copies, np.empty((0, 2), dtype=np.int64), own)
+    neighbors = NearestNeighbors(metric="cosine").fit(features[own])
+    distances, nearest = (found[:, 0] for found in neighbors.kneighbors(n_neighbors=1))
+    return Likeness(copies, own[near_duplicates(distances, nearest)], own[np.argsort(-distances, kind="stable")])
 
 
 def near_duplicates(distances: np.ndarray, nearest: np.ndarray) -> np.ndarray:

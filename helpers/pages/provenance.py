@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from ..core.conventions import ROOT
 from ..core.fingerprints import library_versions, source_digest
+from ..criteria.table import DEEP
+from ..figures.playground import PRESETS, build_playground
 from ..images.backbones import backbone_credit
 from ..images.collection import ImageSet
 from ..images.registry import find_dataset
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from IPython.display import HTML
     from matplotlib.figure import Figure
 
+# Height of a frame that holds a page of several panes, as style sheets have it.
+PAGE_HEIGHT = "clamp(42rem, 88vh, 60rem)"
 # The tools that draw, execute and render: pages depend on them, numbers do not.
 _PAGE_LIBRARIES = (
     "altair",
@@ -81,7 +85,7 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
 
 
 def fact_table(facts: dict[str, str]) -> str:
-    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; versions are folded.
+    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; long ones are folded.
 
     Paths and parameters may hold anything that Markdown, its extensions, mathematics or HTML would read. The table is
     one line, so that it can stand in a page of Markdown, too.
@@ -90,15 +94,19 @@ def fact_table(facts: dict[str, str]) -> str:
     ----------
     facts : dict of str to str
     """
-    cells = {name: _folded_list(text) if name == "versions" else _as_text(text) for name, text in facts.items()}
+    folds = {
+        "versions": f"{facts.get('versions', '').count(', ') + 1} libraries",
+        "credit": "of the images and the network",
+    }
+    cells = {name: _folded(folds[name], text) if name in folds else _as_text(text) for name, text in facts.items()}
     rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{cell}</td></tr>' for name, cell in cells.items()]
     # The classes are those by which MathJax leaves a text alone.
     return f'<table class="facts tex2jax_ignore mathjax_ignore"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _folded_list(text: str) -> str:
-    """Write a list with commas, of which only the length is seen until it is opened."""
-    return f"<details><summary>{len(text.split(', '))} libraries</summary>{_as_text(text)}</details>"
+def _folded(summary: str, text: str) -> str:
+    """Write a text of which only the summary is seen until it is opened."""
+    return f"<details><summary>{summary}</summary>{_as_text(text)}</details>"
 
 
 def _as_text(text: str) -> str:
@@ -108,7 +116,7 @@ def _as_text(text: str) -> str:
 
 def _described(images: ImageSet, n_skipped: int) -> str:
     """Describe images in a line."""
-    return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
+    return f"{images.dataset}: {len(images):,} images, {n_skipped:,} skipped, SHA-256 {images.fingerprint[:16]}…"
 
 
 def figure_html(figure: Figure, alt: str, caption: str | None = None, *, photographs: bool = False) -> HTML:
@@ -165,12 +173,35 @@ def framed_page(path: Path, title: str) -> HTML:
     title : str
         Name of the frame, for screen readers.
     """
+    return _framed(path.read_text(encoding="utf-8"), title, PAGE_HEIGHT)
+
+
+def framed_playground(preset: str, height: str = "35rem") -> HTML:
+    """Put the playground into a frame, open at one of its presets.
+
+    Parameters
+    ----------
+    preset : str
+        A name in `helpers.figures.playground.PRESETS`.
+    height : str
+        Height of the frame, as style sheets have it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset.
+    """
+    page = build_playground(deep=DEEP, opens_at=preset)
+    return _framed(page, f"Playground: {PRESETS[preset].title}", height)
+
+
+def _framed(page: str, title: str, height: str) -> HTML:
+    """Put the text of a page into a frame."""
     from IPython.display import HTML
 
-    page, title = html.escape(path.read_text(encoding="utf-8")), html.escape(title)
-    style = "border: 1px solid #88888880; box-sizing: border-box; height: clamp(42rem, 88vh, 60rem); width: 100%"
+    style = f"border: 1px solid #88888880; box-sizing: border-box; height: {height}; width: 100%"
     # IPython warns of HTML that begins with a frame, hence the line before it.
-    return HTML(f'\n<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>')
+    return HTML(f'\n<iframe title="{html.escape(title)}" style="{style}" srcdoc="{html.escape(page)}"></iframe>')
 
 
 def page_versions() -> dict[str, str]:
