@@ -6,10 +6,9 @@ import shutil
 
 import numpy as np
 import pytest
-from sklearn.neighbors import NearestNeighbors
 
 from helpers.core.conventions import ParameterError
-from helpers.images.copies import copies_sentence, first_of_copies, near_duplicates
+from helpers.images.copies import compare_images, copies_sentence, first_of_copies, near_duplicates
 from helpers.images.datasets import load_images
 from helpers.parameters import Parameters
 from helpers.study import Study
@@ -50,10 +49,10 @@ def test_a_study_leaves_copies_out_and_its_errors_grow(folder, tmp_path):
 def test_pairs_that_are_much_nearer_than_usual_are_found():
     rows = np.random.default_rng(0).standard_normal((60, 8))
     rows[7], rows[21] = rows[3] * 1.001 + 1e-3, rows[20] + 2e-2
-    distances, nearest = (
-        found[:, 0] for found in NearestNeighbors(metric="cosine").fit(rows).kneighbors(n_neighbors=1)
-    )
-    assert near_duplicates(distances, nearest).tolist() == [[3, 7], [20, 21]]
+    like = compare_images(["same", *map(str, range(58)), "same"], rows)
+    assert like.near.tolist() == [[3, 7], [20, 21]] and like.copies.tolist() == [[59, 0]]
+    assert sorted(like.alone) == list(range(59)) and not {3, 7, 20, 21} & set(like.alone[:50])
+    assert compare_images(["a", "a"], rows[:2]).alone.tolist() == [0]
     assert near_duplicates(np.ones(3), np.array([1, 0, 0])).shape == (0, 2)
 
 
