@@ -83,6 +83,31 @@ class Study:
         return study
 
     @classmethod
+    def of_folder(cls, path: str | Path, **parameters: Any) -> Study:
+        """Study the images of a folder, a zip file or an address; subfolders name their classes.
+
+        Parameters
+        ----------
+        path : path
+            A relative path starts at the working directory.
+        **parameters
+            Others of `helpers.parameters.Parameters`, such as ``k_max``.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is not allowed; the folder is opened when it is first asked for.
+
+        Examples
+        --------
+        >>> from helpers.study import Study
+        >>> Study.of_folder("/my/photos", k_max=8).params.changed()
+        {'dataset': 'folder:/my/photos', 'k_max': 8}
+        """
+        place = str(path) if "://" in str(path) else str(Path(path).expanduser().absolute())
+        return cls(Parameters(dataset=f"folder:{place}", **parameters))
+
+    @classmethod
     def of_features(
         cls,
         X: np.ndarray,
@@ -162,6 +187,7 @@ class Study:
             random_state=params.random_state,
             pictures=params.pictures,
             groups=params.groups,
+            copies=params.copies,
         )
         images.comes_with(params.backbone, params.weights, params.precision)
         if len(images) > 1 and len(set(images.contents)) == 1:

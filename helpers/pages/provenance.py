@@ -8,6 +8,7 @@ import io
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from ..criteria.table import DEEP
 from ..figures.playground import PRESETS, build_playground
 from ..images.backbones import backbone_credit
 from ..images.collection import ImageSet
+from ..images.registry import find_dataset
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
@@ -77,7 +79,8 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
         "run time": f"{seconds:.0f} s since the kernel started",
     }
     if not isinstance(images, str):
-        rows["credit"] = f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}"
+        own = "" if find_dataset(parameters.dataset).features_are else f" {backbone_credit(parameters.backbone)}"
+        rows["credit"] = f"{images.credit or 'Images: your own'}.{own}"
     return HTML(fact_table(rows))
 
 
@@ -139,6 +142,25 @@ def figure_html(figure: Figure, alt: str, caption: str | None = None, *, photogr
     kind, words = "photographs" if photographs else "chart", html.escape(alt if caption is None else caption)
     image = f'<img class="{kind}" src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
     return HTML(f"<figure>{image}<figcaption><p>{words}</p></figcaption></figure>")
+
+
+def download_links(files: Mapping[str, bytes]) -> HTML:
+    """Write links that hold files, so that a page offers them wherever it is opened.
+
+    In a book, the build puts the files beside the pages, see `helpers.pages.book.downloads_apart`.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        Contents by name; a name has letters, digits, dots, hyphens and underscores.
+    """
+    from IPython.display import HTML
+
+    links = []
+    for name, content in files.items():
+        data, size = base64.b64encode(content).decode(), f"{max(1, round(len(content) / 1000)):,} kB"
+        links.append(f'<a download="{name}" href="data:application/octet-stream;base64,{data}">{name}</a> ({size})')
+    return HTML(f'<p class="downloads">{" · ".join(links)}</p>')
 
 
 def framed_page(path: Path, title: str) -> HTML:
