@@ -37,6 +37,8 @@ class DatasetKind:
         Whether `load_features` opens it.
     needs_network : bool
         Whether it may have to be downloaded.
+    drawn : bool
+        Whether it is drawn at random, so that another `random_state` gives others.
     """
 
     name: str
@@ -46,6 +48,7 @@ class DatasetKind:
     pictures: str = ""
     comes_as_features: bool = False
     needs_network: bool = False
+    drawn: bool = False
 
     @property
     def full_name(self) -> str:
