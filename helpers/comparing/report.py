@@ -49,7 +49,7 @@ def survival_sentence(comparison: Comparison) -> str:
         k = counts.index[0]
         answer = f"name k = {k}: the answer survives these choices" if k else "name no k: that survives these choices"
         return f"All {n} combinations{aside} {answer}."
-    told = [f"{count} name {f'k = {k}' if k else 'no k'}" for k, count in counts.items()]
+    told = [f"{count} name{'s' * (count == 1)} {f'k = {k}' if k else 'no k'}" for k, count in counts.items()]
     return f"The answer does not survive these choices: of {n} combinations{aside} {listed(told, ' and ')}."
 
 

@@ -76,9 +76,7 @@ def test_images_are_opened_and_embedded_once_for_all_that_share_them(base, monke
 
 def test_the_sample_of_an_open_collection_is_that_of_a_study(base):
     whole = Study(Parameters(**{**base, "n_images": None}))
-    within, by_itself = (
-        compare(combine({"": base}, {"random_state": [3]}), within=one) for one in (whole, None)
-    )
+    within, by_itself = (compare(combine({"": base}, {"random_state": [3]}), within=one) for one in (whole, None))
     assert told(within) == told(by_itself)
     np.testing.assert_array_equal(within.answered[0][1].features, by_itself.answered[0][1].features)
 
@@ -125,9 +123,7 @@ A, B = [0] * 15 + [1] * 15, [0, 1] * 15
 def test_answers_are_in_order_of_k_and_then_of_the_valley(base, monkeypatch):
     valleys = iter([0.4, 0.9, 0.3, np.nan])
     named = iter([3, 2, 3, None])
-    monkeypatch.setattr(
-        module, "_answer_of", lambda *args: made({}, next(named), [0] * 80, valley=next(valleys))[2]
-    )
+    monkeypatch.setattr(module, "_answer_of", lambda *args: made({}, next(named), [0] * 80, valley=next(valleys))[2])
     monkeypatch.setattr(module, "run_tasks", lambda task, given, **kw: [task(*kw["shared"], *one) for one in given])
     comparison = compare(combine({"": base}, {"random_state": [0, 1, 2, 3]}))
     assert comparison.answers["n_clusters"].astype(object).where(lambda k: k.notna(), None).tolist() == [None, 2, 3, 3]
@@ -136,9 +132,7 @@ def test_answers_are_in_order_of_k_and_then_of_the_valley(base, monkeypatch):
 
 def test_moves_are_those_of_matched_pairs():
     """The first choice moves k and clusters, the second moves neither."""
-    answered = [
-        made({"a": a, "b": b}, k, labels) for a, k, labels in (("x", 2, A), ("y", None, B)) for b in ("1", "2")
-    ]
+    answered = [made({"a": a, "b": b}, k, labels) for a, k, labels in (("x", 2, A), ("y", None, B)) for b in ("1", "2")]
     comparison = Comparison(answered, [])
     assert sorted(matched_pairs(comparison, "a")) == [(0, 2), (1, 3)]
     table = moves(comparison)
