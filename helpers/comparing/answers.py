@@ -169,7 +169,7 @@ def compare(combinations: Sequence[Combination], *, within: Study | None = None)
         (position[id(outcomes[number])], _values(combinations[number].params), _cache_of(combinations[number].params))
         for number in at_work
     ]
-    shared = ([(one.features, one.groups) for one in rows],)
+    shared = ([(one.features, one.groups, isinstance(one.features, np.memmap)) for one in rows],)
     results = run_tasks(_answer_of, arguments, shared=shared, desc="combinations", unit="combination")
     found = dict(zip(at_work, results))
     answered, failed = [], []
@@ -280,7 +280,9 @@ def _number(content: str) -> int:
 
 
 def _answer_of(data: Sequence[tuple], place: int, values: dict[str, Any], cache_dir: str) -> Answer | str:
-    features, groups = data[place]
+    features, groups, in_file = data[place]
+    if isinstance(features, np.memmap) and not in_file:
+        features = np.array(features)  # mapped for this worker alone, and features in a file are reduced in another way
     return _or_sentence(_stored_answer, features, groups, values, cache_dir)
 
 
