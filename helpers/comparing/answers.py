@@ -324,7 +324,7 @@ def find_answer(
 # --- what moves them --------------------------------------------------------------------------------------------------
 
 
-def agreement(first: tuple[Rows, Answer], second: tuple[Rows, Answer]) -> float:
+def cluster_agreement(first: tuple[Rows, Answer], second: tuple[Rows, Answer]) -> float:
     """Compare two clusterings by the adjusted Rand index, each at its own k, on the images that both have.
 
     Copies of an image count once where the images are not the same. NaN if there are fewer in common than
@@ -366,7 +366,7 @@ def moves(comparison: Comparison) -> pd.DataFrame:
         ]
         if pairs:
             same = [first[1].n_clusters == second[1].n_clusters for first, second in pairs]
-            agreements = pd.Series([agreement(first, second) for first, second in pairs])
+            agreements = pd.Series([cluster_agreement(first, second) for first, second in pairs])
             rows[choice] = {"pairs": len(pairs), "same_answer": np.mean(same), "agreement": agreements.mean()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["pairs", "same_answer", "agreement"])
     return table.astype({"pairs": int}).rename_axis("choice").sort_values("agreement", kind="stable")

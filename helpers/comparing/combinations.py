@@ -63,7 +63,7 @@ def parse_vary(texts: Iterable[str]) -> dict[str, list[Any]]:
             raise ParameterError(f"--vary {text} has no values: write NAME=VALUE,VALUE, as in normalize=none,unit.")
         if name in choices:
             raise ParameterError(f"{name} is varied twice; name all of its values after one --vary.")
-        choices[name] = [parse_value(name, value) for value in next(csv.reader([values]), [""])]
+        choices[name] = [parse_value(name, value) for value in next(csv.reader([values])) or [""]]
         if name in PLACES:
             raise ParameterError(f"{name} cannot be varied: it says where a study is computed, and changes no answer.")
     return choices

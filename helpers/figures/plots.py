@@ -789,8 +789,10 @@ def _draw_choices(ax: Axes, choices: pd.DataFrame, rows: list[tuple[str, str]]) 
             ax.axhline(y - 0.5, color="#b9bfc6", linewidth=0.8)
     ax.set(ylim=(len(rows) - 0.5, -0.5), xlabel="combinations, in the order of their answers")
     ax.set_yticks(range(len(rows)), [f"{name}: {value}" for name, value in rows], fontsize="small")
-    for label in ax.get_yticklabels():
+    labels = ax.get_yticklabels()
+    for label in labels:
         show_as_it_is(label, _LEGEND_WIDTH)
+    ax.set_yticks(range(len(rows)), [label.get_text() for label in labels])  # kept where they are drawn again
     ax.grid(False)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from helpers.comparing import answers as module
-from helpers.comparing.answers import Answer, Comparison, Rows, agreement, compare, matched_pairs, moves
+from helpers.comparing.answers import Answer, Comparison, Rows, cluster_agreement, compare, matched_pairs, moves
 from helpers.comparing.combinations import Combination, combine
 from helpers.core.conventions import ROOT
 from helpers.core.scheduling import use_scheduler
@@ -138,7 +138,8 @@ def test_moves_are_those_of_matched_pairs():
     table = moves(comparison)
     assert table.index.tolist() == ["a", "b"] and table["pairs"].tolist() == [2, 2]
     assert table["same_answer"].tolist() == [0, 1] and table.loc["b", "agreement"] == 1
-    assert table.loc["a", "agreement"] == pytest.approx(agreement(answered[0][1:], answered[2][1:])) < 0.1
+    apart = cluster_agreement(answered[0][1:], answered[2][1:])
+    assert apart < 0.1 and table.loc["a", "agreement"] == pytest.approx(apart)
 
 
 def test_none_twice_is_the_same_answer():
@@ -154,13 +155,13 @@ def test_a_pair_that_differs_in_two_choices_is_no_matched_pair():
 def test_different_images_are_compared_on_those_in_common():
     first = made({}, 2, A)[1:]
     shifted = made({}, 2, A[5:] + [7] * 5, images=range(5, 35))[1:]
-    assert agreement(first, shifted) == 1
-    assert np.isnan(agreement(first, made({}, 2, A, images=range(20, 50))[1:]))
+    assert cluster_agreement(first, shifted) == 1
+    assert np.isnan(cluster_agreement(first, made({}, 2, A, images=range(20, 50))[1:]))
 
 
 def test_copies_of_an_image_count_once_where_images_differ():
     copies = made({}, 2, [0, *A], images=[0, *range(30)])[1:]
-    assert agreement(copies, made({}, 2, A)[1:]) == 1
+    assert cluster_agreement(copies, made({}, 2, A)[1:]) == 1
 
 
 def test_one_combination_has_no_pairs(base):

@@ -34,7 +34,8 @@ def compared(named, n_failed=0):
         (
             [2, 7, 7, None],
             0,
-            "The answer does not survive these choices: of 4 combinations 2 name k = 7, 1 names no k and 1 names k = 2.",
+            "The answer does not survive these choices: of 4 combinations 2 name k = 7, 1 names no k and 1 names "
+            "k = 2.",
         ),
         ([5], 0, "The only combination names k = 5: there is nothing to compare it with."),
         ([None], 0, "The only combination names no k: there is nothing to compare it with."),
