@@ -412,7 +412,7 @@ def _existing_folder(path: str, owner: str) -> Path:
 def sample_images(
     images: ImageSet, n_images: int | None, random_state: int, groups: str | None, copies: str
 ) -> ImageSet:
-    """Leave copies out of an open collection, draw a sample of it and group it, as `load_images` does, whose parameters these are.
+    """Leave copies out of an open collection, draw a sample and group it; the parameters are those of `load_images`.
 
     Raises
     ------
