@@ -1,4 +1,4 @@
-"""The command line: ``python -m helpers run | book | params | sync``."""
+"""The command line: ``python -m helpers run | book | pdf | students | params | sync``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
 from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
-from .pages.sources import NotebookError, values_in_cell
+from .pages.handouts import write_handouts
+from .pages.printing import print_pages
+from .pages.sources import NotebookError, page_names, values_in_cell
 from .pages.sync import sync
 from .parameters import PLACES, Parameters, load_parameters, parameter_table, parse_value
 
@@ -94,6 +96,17 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "runs", help="folder of the results")
     run.set_defaults(command=_run)
 
+    pdf = commands.add_parser("pdf", help="print the built book into one PDF, or pages of it into one each")
+    pdf.add_argument("pages", nargs="*", metavar="PAGE", help="a page as in book/_toc.yml, such as notebooks/worksheet")
+    pdf.add_argument("-b", "--book", type=Path, default=ROOT / "_build" / "html", help="folder of the built book")
+    pdf.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "pdf", help="folder of the PDF")
+    pdf.set_defaults(command=_pdf)
+
+    students = commands.add_parser("students", help="write the notebooks without solutions, to hand out")
+    _add_parameter_options(students)
+    students.add_argument("-o", "--output", type=Path, required=True, help="folder of the notebooks")
+    students.set_defaults(command=_students)
+
     params = commands.add_parser("params", help="print the table of parameters")
     _add_parameter_options(params)
     params.set_defaults(command=_params)
@@ -150,6 +163,21 @@ def _run(arguments: argparse.Namespace) -> int:
         earlier = ", in place of an earlier one" if output.exists() else ""
         run_notebook(path, output, parameters, label=label)
         print(f"{path.name}: the executed notebook is {output}{earlier}")
+    return 0
+
+
+def _pdf(arguments: argparse.Namespace) -> int:
+    asked = {Path(name).name: [name] for name in arguments.pages} or {"book": page_names()}
+    for title, names in asked.items():
+        print(f"printing {len(names)} page{'s' if len(names) > 1 else ''}, which may take a minute", flush=True)
+        print(f"The PDF is {print_pages(arguments.book, names, arguments.output / f'{title}.pdf')}")
+    return 0
+
+
+def _students(arguments: argparse.Namespace) -> int:
+    parameters = _parameters(arguments)
+    written = write_handouts(arguments.output, parameters)
+    print(f"{len(written)} notebooks without solutions are in {arguments.output}")
     return 0
 
 
