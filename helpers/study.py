@@ -283,6 +283,11 @@ class Study:
             raise ParameterError(f"k = {k} was not tried; tried are {self.params.k_min} to {self.params.k_max}.")
         return self.sweep.labels[self.params.k_values.index(k)]
 
+    def sample(self, n: int) -> np.ndarray:
+        """Draw at most `n` rows at random, and return their numbers in ascending order; all where there are no more."""
+        drawn = np.random.default_rng(self.params.random_state).permutation(len(self.features))[:n]
+        return np.sort(drawn)
+
     # --- references and verdict ---
 
     @cached_property

@@ -263,3 +263,11 @@ def test_a_k_that_was_not_tried_is_named(digits):
     assert digits.labels_at(3).max() == 2
     with pytest.raises(ParameterError, match="k = 9 was not tried; tried are 2 to 5"):
         digits.labels_at(9)
+
+
+def test_a_sample_of_the_rows_is_drawn_once_and_all_rows_where_there_are_no_more():
+    study = Study.of_features(np.random.default_rng(0).normal(size=(50, 3)), range(2, 4))
+    assert study.sample(50).tolist() == list(range(50))
+    rows = study.sample(20)
+    assert len(set(rows)) == 20 and rows.tolist() == sorted(rows) == study.sample(20).tolist()
+    assert rows.tolist() != list(range(20))
