@@ -607,7 +607,10 @@ def test_no_number_of_the_run_is_typed_into_the_prose():
             )
         )
         prose = re.sub(
-            r"````?\{(?:exercise|dropdown|quiz|solution)\}.*?\n````?(?=\n|$)|\{solution-start\}.*?\{solution-end\}", "", prose, flags=re.DOTALL
+            r"````?\{(?:exercise|dropdown|quiz|solution)\}.*?\n````?(?=\n|$)|\{solution-start\}.*?\{solution-end\}",
+            "",
+            prose,
+            flags=re.DOTALL,
         )
         prose = without_fences(prose)
         prose = re.sub(r"\{glue:[^}]*\}`[^`]*`|\$[^$]*\$|`[^`]*`", "", prose)

@@ -121,7 +121,9 @@ def test_the_quiz_has_twenty_questions_with_one_right_answer_each_and_a_reason_f
 
 
 def test_every_task_has_a_place_to_write_and_a_solution_in_the_key():
-    tasks = re.findall(r"(?s)````\{exercise\}\\n\",\n    \":label: (exercise-worksheet-\w+).*?\n   \]", SOURCES["worksheet"])
+    tasks = re.findall(
+        r"(?s)````\{exercise\}\\n\",\n    \":label: (exercise-worksheet-\w+).*?\n   \]", SOURCES["worksheet"]
+    )
     cells = [
         "".join(cell["source"])
         for cell in json.loads(SOURCES["worksheet"])["cells"]
