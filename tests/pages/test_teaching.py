@@ -107,7 +107,7 @@ def test_every_exercise_has_its_minutes_and_its_difficulty_once():
 
 def test_the_quiz_has_twenty_questions_with_one_right_answer_each_and_a_reason_for_all():
     text = (BOOK / "quiz.md").read_text(encoding="utf-8")
-    questions = re.findall(r"(?s)````\{quiz\} (.*?)\n:right: (\d)\n(.*?)````", text)
+    questions = re.findall(r"(?s):::\{quiz\} (.*?)\n:right: (\d)\n(.*?)\n:::", text)
     assert len(questions) == text.count("{quiz}") == 20
     for question, right, body in questions:
         answers = re.findall(r"(?m)^- (.+)\n\n  (.+)$", body)
