@@ -130,3 +130,41 @@ def browser():
         )
         yield chromium
         chromium.close()
+
+
+@pytest.fixture
+def tab(browser):
+    """Give a function that opens a page and watches it: no error, and no request that leaves the machine."""
+    wrong, requests, contexts = [], [], []
+
+    def open_page(address, **options):
+        contexts.append(browser.new_context(**{"viewport": {"width": 1100, "height": 900}, **options}))
+        page = contexts[-1].new_page()
+        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: wrong.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert wrong == []
+    assert (
+        requests
+        and [address for address in requests if not address.startswith(("file:", "data:", "blob:", "about:"))] == []
+    )
+
+
+def violations(page) -> list[str]:
+    """List the accessibility faults that axe calls serious or critical."""
+    from axe_playwright_python.sync_playwright import Axe
+
+    # Preloading style sheets is for the rules on media; from the disk it would fail, and say so in the console.
+    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
+    return [
+        f"{fault['id']}: {node['html'][:160]} {node['failureSummary']}"
+        for fault in found
+        if fault["impact"] in ("serious", "critical")
+        for node in fault["nodes"]
+    ]

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import base64
 import functools
-import html
 import io
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +22,11 @@ from typing import Any
 import altair as alt
 import numpy as np
 import pandas as pd
-from matplotlib.colors import to_hex
 from PIL import Image, ImageOps
 
 from ..core.files import write_atomically
-from .plots import GAIN, LOSS, OTHER, cluster_colors
+from .frame import fill_in, hex_colors
+from .plots import GAIN, LOSS, OTHER
 
 MAX_SAMPLES = 4000  # a knife plot cannot show more, and a slider cannot move more smoothly
 _PIXELS = 24_000_000  # of all thumbnails together, some megabytes
@@ -124,7 +122,7 @@ def build_explorer(
         "named": [[label, [int(k) for k in values]] for label, values in named.items()],
         "deep": deep,
         "curves": {name: [float(v) if np.isfinite(v) else None for v in curves[name]] for name in _CURVES},
-        "colors": _hex_colors(int(max(np.max(labels), np.max(rivals))) + 1),
+        "colors": hex_colors(int(max(np.max(labels), np.max(rivals))) + 1),
         "signs": [LOSS, GAIN],
         "labels": _packed(labels, "<u2"),
         "rivals": _packed(rivals, "<u2"),
@@ -139,7 +137,7 @@ def build_explorer(
             "map": _map(np.asarray(map_points)),
         },
     }
-    page = _fill_in(title, data)
+    page = fill_in(Path(__file__).with_name("explorer.html"), title, data, vega=_vega())
     # A file name can hold bytes that are not text; JSON holds them as escapes, and a title as references.
     write_atomically(path, lambda file: file.write(page.encode("utf-8", "xmlcharrefreplace")))
     return path
@@ -169,16 +167,12 @@ def _packed(values: np.ndarray, dtype: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype=dtype).tobytes()).decode()
 
 
-def _hex_colors(n_colors: int) -> list[str]:
-    return [to_hex(color) for color in cluster_colors(n_colors)]
-
-
 def _classes(classes: Sequence[str] | None) -> dict[str, Any]:
     """Number the classes in the order of their names, and colour them as `helpers.figures.plots.plot_map` does."""
     if classes is None:
         return {"classes": None}
     names, numbers = np.unique(np.asarray(classes, dtype=str), return_inverse=True)
-    return {"classes": names.tolist(), "classOf": numbers.tolist(), "classColors": _hex_colors(len(names))}
+    return {"classes": names.tolist(), "classOf": numbers.tolist(), "classColors": hex_colors(len(names))}
 
 
 # --- thumbnails -------------------------------------------------------------------------------------------------------
@@ -330,13 +324,6 @@ def _compile(chart: alt.LayerChart, description: str, *, left: int, bottom: int 
 
 
 # --- page -------------------------------------------------------------------------------------------------------------
-
-
-def _fill_in(title: str, data: dict[str, Any]) -> str:
-    # Of the characters that JSON may hold, only `<` can end a script element or open a comment in it.
-    parts = {"title": html.escape(title), "vega": _vega(), "data": json.dumps(data).replace("<", "\\u003c")}
-    template = Path(__file__).with_name("explorer.html").read_text(encoding="utf-8")
-    return re.sub(r"@@(title|vega|data)@@", lambda found: parts[found[1]], template)
 
 
 @functools.cache

@@ -26,12 +26,14 @@ from ..core.conventions import ROOT, ParameterError
 from ..core.files import write_atomically
 from ..core.fingerprints import digest, source_digest
 from ..core.runs import one_run
+from ..criteria.table import DEEP
+from ..figures.playground import build_playground
 from ..images.backbones import backbone_key
 from ..images.collection import ImageSet
 from ..images.weights import file_sha256
 from ..parameters import Parameters, parameter_table
 from .execution import begin, execute_source, open_images
-from .provenance import fact_table, page_versions
+from .provenance import PAGE_HEIGHT, fact_table, framed_playground, page_versions
 from .sources import (
     NotebookError,
     clean_source,
@@ -313,7 +315,7 @@ def _stage_files(
     files |= {f"notebooks/{name}": text.encode() for name, text in chapters.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml", switch or {})
     files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
-    files |= _slides(chapters)
+    files |= _slides(chapters) | _playground()
     files["book/_generated/parameters.md"] = parameter_table().encode()
     files["book/_generated/this_book.md"] = _this_book(parameters).encode()
     return files
@@ -356,6 +358,13 @@ def _this_book(parameters: Parameters) -> str:
     command = f"python -m helpers book {parameters.as_options()}".strip()
     about = fact_table(changed) if changed else "Every parameter is at its default."
     return f"{about}\n\nThe command that builds this very book:\n\n{fact_table({'command': command})}\n"
+
+
+def _playground() -> dict[str, bytes]:
+    """Write the playground on its own, and in a frame for its page."""
+    page, frame = build_playground(deep=DEEP), framed_playground("negative", PAGE_HEIGHT).data
+    framed = f'<div class="full-width">{frame}</div>'
+    return {"book/_static/playground.html": page.encode(), "book/_generated/playground.html": framed.encode()}
 
 
 def _slides(chapters: dict[str, str]) -> dict[str, bytes]:

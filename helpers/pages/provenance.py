@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from ..core.conventions import ROOT
 from ..core.fingerprints import library_versions, source_digest
+from ..criteria.table import DEEP
+from ..figures.playground import PRESETS, build_playground
 from ..images.backbones import backbone_credit
 from ..images.collection import ImageSet
 from ..parameters import Parameters
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from IPython.display import HTML
     from matplotlib.figure import Figure
 
+# Height of a frame that holds a page of several panes, as style sheets have it.
+PAGE_HEIGHT = "clamp(42rem, 88vh, 60rem)"
 # The tools that draw, execute and render: pages depend on them, numbers do not.
 _PAGE_LIBRARIES = (
     "altair",
@@ -143,12 +147,35 @@ def framed_page(path: Path, title: str) -> HTML:
     title : str
         Name of the frame, for screen readers.
     """
+    return _framed(path.read_text(encoding="utf-8"), title, PAGE_HEIGHT)
+
+
+def framed_playground(preset: str, height: str = "35rem") -> HTML:
+    """Put the playground into a frame, open at one of its presets.
+
+    Parameters
+    ----------
+    preset : str
+        A name in `helpers.figures.playground.PRESETS`.
+    height : str
+        Height of the frame, as style sheets have it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such preset.
+    """
+    page = build_playground(deep=DEEP, opens_at=preset)
+    return _framed(page, f"Playground: {PRESETS[preset].title}", height)
+
+
+def _framed(page: str, title: str, height: str) -> HTML:
+    """Put the text of a page into a frame."""
     from IPython.display import HTML
 
-    page, title = html.escape(path.read_text(encoding="utf-8")), html.escape(title)
-    style = "border: 1px solid #88888880; box-sizing: border-box; height: clamp(42rem, 88vh, 60rem); width: 100%"
+    style = f"border: 1px solid #88888880; box-sizing: border-box; height: {height}; width: 100%"
     # IPython warns of HTML that begins with a frame, hence the line before it.
-    return HTML(f'\n<iframe title="{title}" style="{style}" srcdoc="{page}"></iframe>')
+    return HTML(f'\n<iframe title="{html.escape(title)}" style="{style}" srcdoc="{html.escape(page)}"></iframe>')
 
 
 def page_versions() -> dict[str, str]:

@@ -11,7 +11,6 @@ from helpers.figures.explorer import build_explorer
 from helpers.figures.plots import cluster_colors
 from helpers.pages.provenance import framed_page
 
-LOCAL = ("file:", "data:", "blob:", "about:")
 # What the views hold, as Vega has it.
 VIEWS = """() => {
   const { views } = window.explorer;
@@ -49,27 +48,6 @@ def study():
 def path(study, tmp_path_factory):
     """Write the page of the study."""
     return build_explorer(tmp_path_factory.mktemp("explorer") / "page.html", **study)
-
-
-@pytest.fixture
-def tab(browser):
-    """Give a function that opens a page and watches it: no error, and no request that leaves the machine."""
-    wrong, requests, contexts = [], [], []
-
-    def open_page(address, **options):
-        contexts.append(browser.new_context(**{"viewport": {"width": 1100, "height": 900}, **options}))
-        page = contexts[-1].new_page()
-        page.on("console", lambda message: wrong.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(address)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
-    assert requests and [address for address in requests if not address.startswith(LOCAL)] == []
 
 
 def test_it_opens_at_the_k_that_it_is_given(tab, study, tmp_path):

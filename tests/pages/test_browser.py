@@ -17,6 +17,7 @@ from pathlib import Path
 import nbformat
 import numpy as np
 import pytest
+from conftest import violations
 from PIL import Image
 
 from helpers.core.conventions import ROOT
@@ -104,20 +105,6 @@ def look_at(browser, path) -> Visit:
     seen.cut_on_a_phone = page.eval_on_selector_all("article :is(table, pre)", CUT, True)
     page.close()
     return seen
-
-
-def violations(page) -> list[str]:
-    """List the accessibility faults that axe calls serious or critical."""
-    from axe_playwright_python.sync_playwright import Axe
-
-    # Preloading style sheets is for the rules on media; from the disk it would fail, and say so in the console.
-    found = Axe().run(page, options={"resultTypes": ["violations"], "preload": False}).response["violations"]
-    return [
-        f"{fault['id']}: {node['html'][:160]} {node['failureSummary']}"
-        for fault in found
-        if fault["impact"] in ("serious", "critical")
-        for node in fault["nodes"]
-    ]
 
 
 @pytest.fixture(scope="module")
