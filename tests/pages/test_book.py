@@ -607,7 +607,7 @@ def test_no_number_of_the_run_is_typed_into_the_prose():
             )
         )
         prose = re.sub(
-            r"````?\{(?:exercise|dropdown|quiz|solution)\}.*?\n````?(?=\n|$)|\{solution-start\}.*?\{solution-end\}",
+            r"````?\{(?:exercise|dropdown|solution)\}.*?\n````?(?=\n|$)|:::\{quiz\}.*?\n:::|\{solution-start\}.*?\{solution-end\}",
             "",
             prose,
             flags=re.DOTALL,

@@ -87,6 +87,13 @@ def test_the_null_comes_before_the_second_vote_and_nothing_needs_python():
     assert not re.search(r"/notebooks/(?!explorer|worksheet)", " ".join(rows))
 
 
+def test_the_exercises_of_a_slot_fit_into_it():
+    takes = {name: int(minutes) for name, minutes in re.findall(r"(?m)^\| \{ref\}`([\w-]+)` \|.*\| (\d+) \|", TEACHING)}
+    for plan in plans():
+        for start, end, what in plan:
+            assert sum(takes[name] for name in re.findall(r"\{ref\}`([\w-]+)`", what)) <= end - start, what
+
+
 def test_the_slides_of_the_plan_are_all_slides_in_order():
     named = [
         number
