@@ -45,7 +45,7 @@ def write_handouts(folder: Path, parameters: Parameters, source_dir: Path = ROOT
     for path in notebook_sources(source_dir):
         notebook = nbformat.reads(clean_source(path), as_version=4)
         parameter_cell(path, notebook).source = _parameter_lines(path, notebook, parameters)
-        notebook.cells = [cell for old in _without_solutions(notebook.cells) for cell in old]
+        notebook.cells = _without_solutions(notebook.cells)
         texts[folder / path.name] = nbformat.writes(notebook) + "\n"
     for path in texts:
         if path.exists():
@@ -71,18 +71,20 @@ def _with_value(line: str, value: Any) -> str:
     return f"{declared.partition(' = ')[0]} = {text}  # {comment}"
 
 
-def _without_solutions(cells: list[NotebookNode]) -> list[list[NotebookNode]]:
+def _without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
     """Take out what lies between the marks of solutions, and cells that only serve other pages; leave room to answer.
 
     Solutions may begin and end within a cell of Markdown.
     """
-    kept, inside = [], False
+    kept: list[NotebookNode] = []
+    inside = False
     for cell in cells:
         if cell.cell_type == "markdown":
             cell.source, begins, inside = _outside(cell.source, inside)
-            kept.append([cell] * bool(cell.source) + _place_for_an_answer(cell.id) * begins)
+            kept += [cell] if cell.source else []
+            kept += _place_for_an_answer(cell.id) if begins else []
         elif not inside and "remove-cell" not in cell.metadata.get("tags", []):
-            kept.append([cell])
+            kept.append(cell)
     return kept
 
 
