@@ -1,4 +1,4 @@
-"""The command line: ``python -m helpers run | book | pdf | students | params | sync``."""
+"""The command line: ``python -m helpers run | book | pdf | students | export | verdict | params | sync``."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
 from .pages.book import build_book, how_to_open
 from .pages.execution import check_used, run_notebook
+from .pages.export import COPIES, export_study, told_verdict
 from .pages.handouts import write_handouts
 from .pages.printing import print_pages
 from .pages.sources import NotebookError, page_names, values_in_cell
 from .pages.sync import sync
+from .pages.tables import N_REPRESENTATIVES
 from .parameters import PLACES, Parameters, load_parameters, parameter_table, parse_value
 
 
@@ -96,6 +98,23 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "runs", help="folder of the results")
     run.set_defaults(command=_run)
 
+    _add_teaching(commands)
+    _add_export(commands)
+
+    answer = commands.add_parser("verdict", help="print how many clusters there are, and why")
+    _add_parameter_options(answer)
+    answer.set_defaults(command=_verdict)
+
+    params = commands.add_parser("params", help="print the table of parameters")
+    _add_parameter_options(params)
+    params.set_defaults(command=_params)
+
+    written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
+    written.set_defaults(command=_sync)
+    return parser
+
+
+def _add_teaching(commands: argparse._SubParsersAction) -> None:
     pdf = commands.add_parser("pdf", help="print the built book into one PDF, or pages of it into one each")
     pdf.add_argument("pages", nargs="*", metavar="PAGE", help="a page as in book/_toc.yml, such as notebooks/worksheet")
     pdf.add_argument("-b", "--book", type=Path, default=ROOT / "_build" / "html", help="folder of the built book")
@@ -107,13 +126,33 @@ def _parser() -> argparse.ArgumentParser:
     students.add_argument("-o", "--output", type=Path, required=True, help="folder of the notebooks")
     students.set_defaults(command=_students)
 
-    params = commands.add_parser("params", help="print the table of parameters")
-    _add_parameter_options(params)
-    params.set_defaults(command=_params)
 
-    written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
-    written.set_defaults(command=_sync)
-    return parser
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    export = commands.add_parser("export", help="write clusters, criteria, verdict, figures and features into a folder")
+    _add_parameter_options(export)
+    export.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "export", help="folder of the export")
+    export.add_argument(
+        "--copy",
+        nargs="?",
+        choices=COPIES,
+        const=COPIES[0],
+        help="put the images, or links to them, into a folder for each cluster",
+    )
+    export.add_argument(
+        "--representatives",
+        type=_at_least_one,
+        default=N_REPRESENTATIVES,
+        metavar="N",
+        help=f"number of images to label by hand that cover the clusters (default: {N_REPRESENTATIVES})",
+    )
+    export.set_defaults(command=_export)
+
+
+def _at_least_one(text: str) -> int:
+    """Read a number of images."""
+    if not text.isascii() or not text.isdigit() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of images; allowed are 1, 2, 3 and so on")
+    return int(text)
 
 
 def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
@@ -181,6 +220,25 @@ def _students(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    print(
+        export_study(
+            _parameters(arguments),
+            arguments.output,
+            copy=arguments.copy,
+            n_representatives=arguments.representatives,
+        )
+    )
+    print(f"({time.monotonic() - started:.0f} s)")
+    return 0
+
+
+def _verdict(arguments: argparse.Namespace) -> int:
+    print(told_verdict(_parameters(arguments)))
+    return 0
+
+
 def _params(arguments: argparse.Namespace) -> int:
     parameters = _parameters(arguments)
     print(parameter_table())
@@ -198,6 +256,11 @@ def _sync(arguments: argparse.Namespace) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def console() -> int:
+    """Run a command as a program of its own, which a Ctrl-C stops at once."""
     signal.signal(signal.SIGINT, _stop)
-    sys.exit(main())
+    return main()
+
+
+if __name__ == "__main__":
+    sys.exit(console())

@@ -18,8 +18,7 @@ from .images.backbones import LITE0, backbone_forms, find_backbone
 from .images.groups import check_rule
 from .images.registry import dataset_forms, dataset_kinds
 
-_OWN_IMAGES = "folder:PATH"
-_DATASETS = listed(f"`{form}`" for form in dataset_forms(lambda kind: kind.full_name != _OWN_IMAGES))
+_DATASETS = listed(f"`{form}`" for form in dataset_forms(lambda kind: kind.placeholder != "PATH"))
 _PICTURES = ", or of ".join(dict.fromkeys(kind.pictures for kind in dataset_kinds() if kind.pictures))
 # What stands for no value, in the words of Python, which papermill knows, and of YAML.
 _NULL = ("None", "null", "Null", "NULL", "~")
@@ -55,8 +54,9 @@ class Parameters(BaseModel):
     dataset: str = Field(
         "solar-cells",
         title="folder:PATH or a known name",
-        description=f"the images: `{_OWN_IMAGES}` for your own, where PATH is a folder, a zip file or an address "
-        f"such as `s3://bucket/photos`, {_DATASETS}",
+        description="the images: `folder:PATH` for your own, where PATH is a folder, a zip file or an address such as "
+        "`s3://bucket/photos`; `table:PATH` for a CSV or Parquet file of paths and labels; `features:PATH` for "
+        f"features that you have, in a file of NumPy or Parquet; or {_DATASETS}",
     )
     pictures: str | None = Field(
         None,
@@ -72,6 +72,13 @@ class Parameters(BaseModel):
         description="which images belong together and are not independent, as those of one burst: `folder`, those of a "
         "folder, or a regular expression, those in whose names its first group is the same, or the whole match; "
         "`none`, each is by itself; null takes the groups that the data set comes with, if any",
+        json_schema_extra={"along": "dataset"},
+    )
+    copies: Literal["keep", "drop"] = Field(
+        "keep",
+        title="or drop",
+        description="whether images whose files are the same to the byte are all kept, or only the first of them: a "
+        "copy makes clusters look tighter and errors smaller",
         json_schema_extra={"along": "dataset"},
     )
     n_images: int | None = Field(
@@ -365,7 +372,7 @@ def with_companions(names: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> with_companions(["k_max", "dataset"])
-    ['dataset', 'pictures', 'groups', 'k_max', 'n_init', 'algorithm', 'scheduler']
+    ['dataset', 'pictures', 'groups', 'copies', 'k_max', 'n_init', 'algorithm', 'scheduler']
     """
     chosen = set(names)
     for name in sorted(chosen - Parameters.model_fields.keys()):

@@ -83,6 +83,31 @@ class Study:
         return study
 
     @classmethod
+    def of_folder(cls, path: str | Path, **parameters: Any) -> Study:
+        """Study the images of a folder, a zip file or an address; subfolders name their classes.
+
+        Parameters
+        ----------
+        path : path
+            A relative path starts at the working directory.
+        **parameters
+            Others of `helpers.parameters.Parameters`, such as ``k_max``.
+
+        Raises
+        ------
+        ParameterError
+            If a parameter is not allowed; the folder is opened when it is first asked for.
+
+        Examples
+        --------
+        >>> from helpers.study import Study
+        >>> Study.of_folder("/my/photos", k_max=8).params.changed()
+        {'dataset': 'folder:/my/photos', 'k_max': 8}
+        """
+        place = str(path) if "://" in str(path) else str(Path(path).expanduser().absolute())
+        return cls(Parameters(dataset=f"folder:{place}", **parameters))
+
+    @classmethod
     def of_features(
         cls,
         X: np.ndarray,
@@ -162,6 +187,7 @@ class Study:
             random_state=params.random_state,
             pictures=params.pictures,
             groups=params.groups,
+            copies=params.copies,
         )
         images.comes_with(params.backbone, params.weights, params.precision)
         if len(images) > 1 and len(set(images.contents)) == 1:
@@ -209,7 +235,7 @@ class Study:
 
     @cached_property
     def features(self) -> np.ndarray:
-        """Scaled features, float32, shape (n, d): the space in which everything is scored."""
+        """The scaled features, float32, shape (n, d), in which everything is scored."""
         return normalize_features(self.embeddings.features, self.params.normalize)
 
     @cached_property
@@ -221,7 +247,7 @@ class Study:
 
     @property
     def points(self) -> np.ndarray:
-        """The points that are clustered, float32, shape (n, p): the features or their first principal components."""
+        """The points that are clustered, the features or their first principal components, float32, shape (n, p)."""
         return self.features if self.params.n_components is None else self.pca.points
 
     @cached_property
@@ -257,6 +283,11 @@ class Study:
         """The silhouettes of each clustering with the distances that they compare, shape (m, n) each."""
         return self._cached(silhouette_details, self.features, self.sweep.labels, metric=self.params.metric)
 
+    def details_at(self, k: int) -> SilhouetteDetails:
+        """Return the `details` of one k, shape (n,) each; see `labels_at`."""
+        row = self._row_of(k)
+        return SilhouetteDetails(**{name: values[row] for name, values in vars(self.details).items()})
+
     @property
     def silhouettes(self) -> np.ndarray:
         """The silhouettes of each clustering, float64, shape (m, n)."""
@@ -279,9 +310,13 @@ class Study:
         ParameterError
             If that k was not tried.
         """
+        return self.sweep.labels[self._row_of(k)]
+
+    def _row_of(self, k: int) -> int:
+        """Find the row of one k in the results of the sweep, or refuse it."""
         if k not in self.params.k_values:
             raise ParameterError(f"k = {k} was not tried; tried are {self.params.k_min} to {self.params.k_max}.")
-        return self.sweep.labels[self.params.k_values.index(k)]
+        return self.params.k_values.index(k)
 
     def sample(self, n: int) -> np.ndarray:
         """Draw at most `n` rows at random, and return their numbers in ascending order; all where there are no more."""

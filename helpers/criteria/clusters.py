@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment
 from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.cluster import contingency_matrix
 
-from ..core.conventions import listed
+from ..clustering.sweep import count_distinct, sweep_kmeans
 from .halves import Halves
 
 _MOST_NAMED = 2  # labels that are named of each cluster
@@ -82,13 +82,14 @@ def _shared(of_cluster: np.ndarray) -> str:
 
 
 def cluster_facts(
-    silhouette: np.ndarray, labels: np.ndarray, truth: np.ndarray | None, details: Mapping[str, np.ndarray]
+    clusters: pd.DataFrame, labels: np.ndarray, truth: np.ndarray | None, details: Mapping[str, np.ndarray]
 ) -> pd.DataFrame:
-    """Tabulate the clusters of one clustering, with a row for each.
+    """Add to the clusters of one clustering what is known of their images.
 
     Parameters
     ----------
-    silhouette : ndarray, shape (n,)
+    clusters : DataFrame
+        From `helpers.clustering.silhouette.cluster_table`.
     labels : ndarray of int, shape (n,)
     truth : ndarray of str, shape (n,), or None
     details : dict of str to ndarray of shape (n,)
@@ -97,21 +98,13 @@ def cluster_facts(
     Returns
     -------
     DataFrame
-        Indexed by ``cluster``: ``images``, the mean ``silhouette``, the share ``negative``, the most frequent
-        ``labels`` with their shares where labels are known, and the mean of each detail that is a number, by its name.
+        `clusters`, with the most frequent ``labels`` and their shares where labels are known, and the mean of each
+        detail that is a number, by its name.
     """
-    frame = pd.DataFrame({"cluster": labels, "silhouette": silhouette, "negative": silhouette < 0})
-    groups = frame.groupby("cluster")
-    columns = {
-        "images": groups.size(),
-        "silhouette": groups["silhouette"].mean(),
-        "negative": groups["negative"].mean(),
-    }
-    if truth is not None:
-        columns["labels"] = pd.Series(truth).groupby(labels).agg(_frequent)
+    known = {} if truth is None else {"labels": pd.Series(truth).groupby(labels).agg(_frequent)}
     numbers = {name: values for name, values in details.items() if np.issubdtype(values.dtype, np.number)}
     means = {name: pd.Series(values).groupby(labels).mean() for name, values in numbers.items()}
-    return pd.DataFrame(columns | means).rename_axis("cluster")
+    return clusters.assign(**known, **means)
 
 
 def _frequent(truth: pd.Series) -> str:
@@ -175,19 +168,92 @@ def nesting(fine: np.ndarray, coarse: np.ndarray) -> float:
     return float(contingency_matrix(fine, coarse).max(axis=1).sum() / len(fine))
 
 
-def k_ranges(ks: list[int]) -> str:
-    """Write values of k, in ascending order, with their runs in short.
+def representatives(
+    points: np.ndarray,
+    centers: np.ndarray,
+    labels: np.ndarray,
+    silhouette: np.ndarray,
+    *,
+    n_images: int = 24,
+    n_each: int = 3,
+    random_state: int = 0,
+) -> pd.DataFrame:
+    """Choose images of each cluster to label by hand.
+
+    Those that cover the clusters best are found by k-means within each cluster, which has its share of them: of each
+    part, the image nearest to its centre stands for all of the part. Beside them are some from the middle of the
+    cluster and some from its border.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, p)
+        What k-means sees.
+    centers : ndarray, shape (k, p)
+    labels : ndarray of int, shape (n,)
+        From 0 to k - 1.
+    silhouette : ndarray, shape (n,)
+    n_images : int
+        Number of images that cover the clusters, about: each cluster has at least one.
+    n_each : int
+        Number of images from the middle of a cluster, the nearest to its centre, and of those from its border, whose
+        silhouettes are the lowest.
+    random_state : int
+
+    Returns
+    -------
+    DataFrame
+        ``cluster``; ``chosen``, one of ``covers``, ``middle`` and ``border``; ``row``, the index of the image; and
+        ``stands_for``, the number of images of which it is the representative, 0 where it only shows a middle or a
+        border.
 
     Examples
     --------
-    >>> k_ranges([2, 3, 5, 6, 7, 8]), k_ranges([4])
-    ('k = 2, 3 and 5 to 8', 'k = 4')
+    >>> points = np.array([[0.0], [1.0], [2.0], [9.0], [10.0], [30.0], [31.0]])
+    >>> labels, silhouette = np.array([0, 0, 0, 0, 0, 1, 1]), np.array([0.8, 0.8, 0.8, 0.7, 0.6, 0.9, 0.9])
+    >>> chosen = representatives(points, np.array([[4.4], [30.5]]), labels, silhouette, n_images=3, n_each=1)
+    >>> chosen[chosen["chosen"] == "covers"].to_numpy().tolist()
+    [[0, 'covers', 1, 3], [0, 'covers', 3, 2], [1, 'covers', 5, 2]]
     """
-    runs: list[list[int]] = []
-    for k in ks:
-        if runs and k == runs[-1][-1] + 1:
-            runs[-1].append(k)
-        else:
-            runs.append([k])
-    words = [part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
-    return f"k = {listed(words, ' and ')}"
+    distances, parts = center_distances(points, centers, labels), []
+    for cluster in range(len(centers)):
+        members = np.flatnonzero(labels == cluster)
+        n_covering = max(1, round(n_images * len(members) / len(labels)))
+        covering, stand_for = _covering(points[members], n_covering, random_state)
+        middle = np.argsort(distances[members], kind="stable")[:n_each]
+        border = np.argsort(silhouette[members], kind="stable")[:n_each]
+        for chosen, rows in (("covers", covering), ("middle", middle), ("border", border)):
+            counts = stand_for if chosen == "covers" else 0
+            part = {"cluster": cluster, "chosen": chosen, "row": members[rows], "stands_for": counts}
+            parts.append(pd.DataFrame(part))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _covering(points: np.ndarray, n_parts: int, random_state: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divide points by k-means, and choose of each part, the largest first, the point that is nearest to its centre."""
+    n_parts = min(n_parts, count_distinct(points, n_parts))
+    sweep = sweep_kmeans(points, [n_parts], n_init=3, random_state=random_state, n_jobs=1)
+    (labels,), (centers,) = sweep.labels, sweep.centers
+    by_distance = np.argsort(center_distances(points, centers, labels), kind="stable")
+    nearest = by_distance[np.unique(labels[by_distance], return_index=True)[1]]
+    return nearest, np.bincount(labels)
+
+
+def center_distances(points: np.ndarray, centers: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Calculate the distance of each point to the centre of its cluster, one cluster at a time.
+
+    Parameters
+    ----------
+    points : ndarray, shape (n, p)
+    centers : ndarray, shape (k, p)
+    labels : ndarray of int, shape (n,)
+        From 0 to k - 1.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+    """
+    distances = np.empty(len(points))
+    for cluster, center in enumerate(centers):
+        members = labels == cluster
+        distances[members] = np.linalg.norm(points[members].astype(np.float64) - center, axis=1)
+    return distances

@@ -60,6 +60,24 @@ def k_words(values: pd.Series, *, smallest: bool = False) -> str:
     return "every k" if 1 < len(found) == len(values) else f"k = {listed(map(str, found), ' and ')}"
 
 
+def k_ranges(ks: list[int]) -> str:
+    """Write values of k, in ascending order, with their runs in short; an empty text where there are none.
+
+    Examples
+    --------
+    >>> k_ranges([2, 3, 5, 6, 7, 8]), k_ranges([4])
+    ('k = 2, 3 and 5 to 8', 'k = 4')
+    """
+    runs: list[list[int]] = []
+    for k in ks:
+        if runs and k == runs[-1][-1] + 1:
+            runs[-1].append(k)
+        else:
+            runs.append([k])
+    words = [part for run in runs for part in ([f"{run[0]} to {run[-1]}"] if len(run) > 2 else map(str, run))]
+    return f"k = {listed(words, ' and ')}" if words else ""
+
+
 def extreme_words(values: pd.Series, *, smallest: bool = False) -> str:
     """Say where a curve is largest or smallest.
 
@@ -114,6 +132,24 @@ def difference_words(difference: float) -> str:
     if abs(difference) < 0.0005:
         return "to three decimals the same as"
     return f"{abs(difference):.3f} {'higher' if difference > 0 else 'lower'} than"
+
+
+def links_words(valley: float, inside: str) -> str:
+    """Say how many links between neighbours cross a border, compared with an inside, from its valley.
+
+    Examples
+    --------
+    >>> links_words(0.34, "the insides"), links_words(-0.5, "the insides")
+    ('34% fewer links between neighbours than the insides', '50% more links between neighbours than the insides')
+    >>> links_words(1, "the insides"), links_words(0, "the insides")
+    ('no links between neighbours at all', 'as many links between neighbours as the insides')
+    """
+    if valley == 1:
+        return "no links between neighbours at all"
+    if abs(valley) < 0.005:
+        return f"{'' if valley == 0 else 'nearly '}as many links between neighbours as {inside}"
+    share = "over 99%" if valley > 0.99 else f"{abs(valley):.0%}"
+    return f"{share} {'fewer' if valley > 0 else 'more'} links between neighbours than {inside}"
 
 
 def near_best_sentence(score: pd.Series, error: pd.Series) -> str:
@@ -176,29 +212,30 @@ def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
     return None if elbow is None else int(elbow)
 
 
-def below_chord(k_values: Sequence[int], inertia: Sequence[float]) -> pd.Series:
-    """Measure how far an inertia curve runs below the straight line from its first point to its last.
+def chord_table(k_values: Sequence[int], inertia: Sequence[float]) -> pd.DataFrame:
+    """Compare an inertia curve with its chord, the straight line from its first point to its last.
 
     Returns
     -------
-    Series
-        Indexed by ``k``: the distance straight down, as a share of the fall from the first point to the last; 0
-        everywhere where the curve does not fall.
+    DataFrame
+        Indexed by ``k``: ``inertia``, ``chord``, and ``below``, how far straight down the curve is from the chord, as a
+        share of the fall from the first point to the last; 0 everywhere where the curve does not fall.
 
     Examples
     --------
-    >>> below_chord([2, 3, 4], [10, 4, 0]).round(2).tolist()
+    >>> chord_table([2, 3, 4], [10, 4, 0])["below"].round(2).tolist()
     [0.0, 0.1, 0.0]
     """
     values = np.asarray(inertia, dtype=float)
     chord = np.interp(k_values, [k_values[0], k_values[-1]], [values[0], values[-1]])
     fall = values[0] - values[-1]
     below = (chord - values) / fall if fall > 0 else np.zeros(len(values))
-    return pd.Series(below, index=pd.Index(k_values, name="k"), name="below")
+    columns = {"inertia": values, "chord": chord, "below": below}
+    return pd.DataFrame(columns, index=pd.Index(k_values, name="k"))
 
 
 def chord_sentence(below: pd.Series, elbow: int | None) -> str:
-    """Say how far a curve is below the line of `below_chord` at its elbow, and whether the elbow is sharp."""
+    """Say how far a curve is ``below`` its chord at its elbow, and whether the elbow is sharp."""
     if len(below) < SHORTEST_CURVE:
         return _NO_CURVE
     if elbow is None:
@@ -416,8 +453,9 @@ def signs_sentence(table: pd.DataFrame, nulls: pd.DataFrame) -> str:
     most = nulls["positive_high"].groupby(level="n_clusters").max().reindex(table.index)
     n_as_few = int((table["positive"] <= most).sum())
     at = "at no k" if n_as_few == 0 else "at every k" if n_as_few == len(table) else f"at {n_as_few} of {len(table)} k"
+    share = f"The share of negative samples is {range_words(table['negative'], '.1%')}"
     return (
-        f"The share of negative samples is {range_words(table['negative'], '.1%')}. Among the data of the same shape "
+        f"{share if table['negative'].any() else 'No sample is negative, at any k'}. Among the data of the same shape "
         f"without clusters there are some with as many positive samples as these images, or more, {at}."
     )
 

@@ -7,8 +7,7 @@ import math
 import pandas as pd
 
 from ..core.conventions import with_minus
-from .clusters import k_ranges
-from .curves import extreme_k, extreme_words, range_words
+from .curves import extreme_k, extreme_words, k_ranges, links_words, range_words
 from .rule import SURE, Decision, nearly_deepest
 from .table import DEEP, STRONG
 
@@ -32,20 +31,16 @@ def rule_steps(decision: Decision) -> tuple[str, list[tuple[str, str, str]], str
     levels, near, finest = list(decision.levels.index), nearly_deepest(valley), nearly_deepest(valley)[-1:]
     few = [k for k in valley.index if k not in levels]
     steps = [
-        (f"Is its valley at least {DEEP:g}?", _named(levels), _named(few)),
-        ("Is it nearly as deep as the deepest?", _named(near), _level([k for k in levels if k not in near])),
-        ("Is it the finest of these?", _named(finest), _level(near[:-1])),
+        (f"Is its valley at least {DEEP:g}?", k_ranges(levels), k_ranges(few)),
+        ("Is it nearly as deep as the deepest?", k_ranges(near), _level([k for k in levels if k not in near])),
+        ("Is it the finest of these?", k_ranges(finest), _level(near[:-1])),
         (f"Do {SURE:.0%} of the redraws name it?", "", ""),
     ]
     if finest:
-        words = f"{_named(finest)}, in {decision.draws.get(finest[0], 0.0):.0%}"
+        words = f"{k_ranges(finest)}, in {decision.draws.get(finest[0], 0.0):.0%}"
         steps[-1] = (steps[-1][0], *((words, "") if decision.n_clusters else ("", words)))
     end = "No clear k" if decision.n_clusters is None else f"The answer: k = {decision.n_clusters}"
-    return _named(list(valley.index)), steps, end
-
-
-def _named(ks: list[int]) -> str:
-    return k_ranges(ks) if ks else ""
+    return k_ranges(list(valley.index)), steps, end
 
 
 def _level(ks: list[int]) -> str:
@@ -78,9 +73,7 @@ def border_sentence(valley: float) -> str:
     """Say how crowded one border is, from its valley."""
     if math.isnan(valley):
         return "Too few links run inside these two clusters to compare their border with."
-    if valley == 1:
-        return "No link crosses this border."
-    crossed = f"This border is crossed by {1 - valley:.0%} as many links as a place inside the emptier cluster"
+    crossed = f"This border is crossed by {links_words(valley, 'the inside of the emptier cluster')}"
     if valley >= DEEP:
         return f"{crossed}: it runs through a valley."
     return f"{crossed}: {'hardly emptier than the inside' if valley > 0 else 'no emptier than the inside'}."

@@ -16,7 +16,9 @@ from .curves import (
     elbow_sentence,
     extreme_k,
     extreme_words,
+    k_ranges,
     k_words,
+    links_words,
     preference_words,
     score_pairs,
     score_steps,
@@ -168,20 +170,14 @@ def _conclusion(scored: pd.DataFrame, decision: Decision) -> str:
     if k is None:
         return _no_clear_k(decision)
     valley = decision.valleys["valley"]
-    sentence = f"The answer is k = {k}: the borders between its clusters are crossed by {_crossed(valley[k])}"
+    crossed = links_words(valley[k], "their insides")
+    sentence = f"The answer is k = {k}: the borders between its clusters are crossed by {crossed}"
     if k == last:
         return f"{sentence}; it is the largest k that was tried, so there may be finer clusters: try a larger k_max."
     coarser = [int(level) for level in decision.levels.index if level < k]
     are = "is a coarser level" if len(coarser) == 1 else "are coarser levels"
     also = f"; k = {_listed(coarser)} {are}" if coarser else ""
     return f"{sentence}, and {_against_finer(valley, k)}{also}."
-
-
-def _crossed(valley: float) -> str:
-    if valley == 1:
-        return "no links at all"
-    share = "less than 1%" if valley > 0.99 else f"{1 - valley:.0%}"
-    return f"{share} as many links between neighbours as their insides"
 
 
 def _against_finer(valley: pd.Series, k: int) -> str:
@@ -206,21 +202,21 @@ def _no_clear_k(decision: Decision) -> str:
     if usual is not None:
         return _moving_k(decision, usual)
     best, none = int(valley.idxmax()), decision.draws[0]
+    crossed = links_words(valley[best], "their insides")
     if len(decision.levels):
         return (
-            f"No clear k: the borders at k = {best} are crossed by {_crossed(valley[best])} on average, but with "
-            f"{none:.0%} of the random halves no k is named; choose k by what you need it for."
+            f"No clear k: the borders at k = {best} are on average crossed by {crossed}, but with {none:.0%} of the "
+            f"random halves no k is named; choose k by what you need it for."
         )
-    emptiest = f"crossed by {1 - valley[best]:.0%} as many links between neighbours"
     if len(valley) == 1:
-        borders = f"at k = {best}, the only one tried, the borders between clusters are {emptiest} as their insides"
+        borders = f"at k = {best}, the only one tried, the borders between clusters are crossed by {crossed}"
     else:
         tried = (
             f"from {valley.index[0]} to {valley.index[-1]}{' of which it can be told' if valley.isna().any() else ''}"
         )
         borders = (
             f"at no k {tried} are the borders between clusters at least {DEEP:.0%} emptier than their insides (the "
-            f"emptiest, at {k_words(valley)}, are {emptiest} as their insides)"
+            f"emptiest, at {k_words(valley)}, are crossed by {crossed})"
         )
     return f"No clear k: {borders}; choose k by what you need it for, and do not read the clusters as kinds of images."
 
@@ -257,10 +253,8 @@ def _levels_sentence(decision: Decision) -> str:
 
 def _missing_sentence(missing: pd.Index) -> str:
     """Say at which k no valley can be told."""
-    first, last = int(missing[0]), int(missing[-1])
-    in_a_row = len(missing) > 2 and len(missing) == last - first + 1
     return (
-        f"At k = {f'{first} to {last}' if in_a_row else _listed(missing)} no valley can be told: a half of the images "
+        f"At {k_ranges(list(missing))} no valley can be told: a half of the images "
         f"has fewer of them that differ than clusters, or too few links inside of clusters."
     )
 

@@ -48,6 +48,7 @@ def build_explorer(
     silhouettes: np.ndarray,
     rivals: np.ndarray,
     nearest: np.ndarray,
+    neighbors: np.ndarray,
     classes: Sequence[str] | None = None,
     deep: float | None = None,
     named: Mapping[str, Sequence[int]] | None = None,
@@ -80,6 +81,8 @@ def build_explorer(
         The nearest other cluster of each sample.
     nearest : ndarray of int, shape (m, n)
         The nearest sample of that cluster, counted from 0; -1 where none is shown.
+    neighbors : ndarray of int, shape (n, q)
+        The samples nearest to each, the nearest first, counted from 0.
     classes : sequence of str, length n, optional
         What the samples are known to show, as a second colouring of the map.
     deep : float, optional
@@ -107,13 +110,12 @@ def build_explorer(
     for name, values in (("labels", labels), ("silhouettes", silhouettes), ("rivals", rivals), ("nearest", nearest)):
         _check(name, np.asarray(values), (len(ks), n))
     _check("map_points", map_points, (n, 2))
+    _check("neighbors", np.asarray(neighbors), (n, np.shape(neighbors)[-1]))
     for column in ("inertia", "score", "null_low", "null_high", "positive"):
         _check(column, curves[column].to_numpy(), (len(ks),))
     if classes is not None:
         _check("classes", np.zeros(len(classes)), (n,))
-    for name, values in (("opens_at", [] if opens_at is None else [opens_at]), *named.items()):
-        if not set(values) <= set(ks):
-            raise ValueError(f"{name} = {list(values)} is not possible: the page has k = {ks}.")
+    _check_named({"opens_at": [] if opens_at is None else [opens_at], **named}, ks)
     data = {
         "names": list(names),
         "k": [int(k) for k in ks],
@@ -127,6 +129,7 @@ def build_explorer(
         "labels": _packed(labels, "<u2"),
         "rivals": _packed(rivals, "<u2"),
         "nearest": _packed(nearest, "<i2"),
+        "neighbors": _packed(neighbors, "<i2"),
         "silhouettes": _packed(silhouettes, "<f4"),
         "map": _packed(map_points, "<f4"),
         **_classes(classes),
@@ -150,12 +153,23 @@ def _check_size(n_samples: int, k_values: Sequence[int]) -> None:
         raise ValueError(f"k = {k_values}, the index of curves, must be one or more whole numbers, ascending.")
 
 
+def _check_named(named: Mapping[str, Sequence[int]], k_values: Sequence[int]) -> None:
+    for name, values in named.items():
+        if not set(values) <= set(k_values):
+            raise ValueError(f"{name} = {list(values)} is not possible: the page has k = {k_values}.")
+
+
 def _check(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
     if np.shape(values) != shape:
         raise ValueError(f"{name} has the shape {np.shape(values)}; with these names and curves it must be {shape}.")
     if not np.isfinite(values).all():
         raise ValueError(f"{name} holds a number that is not finite.")
-    whole = {"labels": (0, _MOST_CLUSTERS), "rivals": (0, _MOST_CLUSTERS), "nearest": (-1, shape[-1] - 1)}
+    whole = {
+        "labels": (0, _MOST_CLUSTERS),
+        "rivals": (0, _MOST_CLUSTERS),
+        "nearest": (-1, shape[-1] - 1),
+        "neighbors": (0, shape[0] - 1),
+    }
     if name in whole:
         least, largest = whole[name]
         if values.dtype.kind not in "iu" or values.min() < least or values.max() > largest:

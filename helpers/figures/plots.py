@@ -33,7 +33,7 @@ def set_style() -> None:
     sns.set_theme(context="notebook", style="whitegrid", palette="colorblind")
     plt.rcParams.update(
         {
-            "figure.figsize": (7.2, 4.2),
+            "figure.figsize": (7.2, 3.6),
             "figure.facecolor": "none",
             "axes.facecolor": "none",
             "savefig.facecolor": "none",
@@ -192,20 +192,21 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
         ax.axvline(elbow, color=LOSS, linestyle="--", label=f"elbow at k = {elbow}")
         ax.legend()
     ax.set(ylabel="inertia", ylim=(0, 1.05 * np.max(inertia)))
+    ax.yaxis.set_major_formatter("{x:,g}")
     _mark_k(ax, k_values)
     return ax
 
 
-def plot_chord(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None, ax: Axes | None = None) -> Axes:
-    """Draw inertia against k with the straight line from its first point to its last, and how far it is below it."""
-    ax = plot_inertia(k_values, inertia, None, ax)
-    chord = np.interp(k_values, [k_values[0], k_values[-1]], [inertia[0], inertia[-1]])
-    ax.plot([k_values[0], k_values[-1]], chord[[0, -1]], "--", color=_GREY, label="from the first point to the last")
-    ax.vlines(k_values, inertia, chord, color="#b9bfc6", linewidth=1.2, zorder=1)
+def plot_chord(table: pd.DataFrame, elbow: int | None, ax: Axes | None = None) -> Axes:
+    """Draw inertia against k with its chord, and how far it is below it, from `chord_table`."""
+    ax = plot_inertia(list(table.index), table["inertia"], None, ax)
+    ends = table["chord"].iloc[[0, -1]]
+    ax.plot(ends.index, ends, "--", color=_GREY, label="from the first point to the last")
+    ax.vlines(table.index, table["inertia"], table["chord"], color="#b9bfc6", linewidth=1.2, zorder=1)
     if elbow is not None:
-        at = list(k_values).index(elbow)
-        ax.vlines(elbow, inertia[at], chord[at], color=LOSS, linewidth=3, label=f"below it at the elbow, k = {elbow}")
-        ax.plot(elbow, inertia[at], "o", color=LOSS, markersize=10)
+        inertia, chord = table.loc[elbow, ["inertia", "chord"]]
+        ax.vlines(elbow, inertia, chord, color=LOSS, linewidth=3, label=f"below it at the elbow, k = {elbow}")
+        ax.plot(elbow, inertia, "o", color=LOSS, markersize=10)
     ax.legend()
     return ax
 
@@ -301,7 +302,7 @@ def plot_one_silhouette(
     centres : ndarray, shape (k, 2), optional
         If given, dashed lines lead to those of the two clusters.
     """
-    figure, (plane, bars) = plt.subplots(2, 1, figsize=(7.2, 5.6), height_ratios=(2.4, 1), layout="constrained")
+    figure, (plane, bars) = plt.subplots(2, 1, figsize=(7.2, 4.9), height_ratios=(2.1, 1), layout="constrained")
     colors = cluster_colors(int(labels.max()) + 1)
     own = int(labels[chosen])
     for cluster, color in enumerate(colors):
@@ -364,7 +365,7 @@ def plot_knives(samples: Sequence[np.ndarray], labels: Sequence[np.ndarray]) -> 
     n_columns = 2 if len(samples) == 4 else min(len(samples), 3)
     n_rows = -(-len(samples) // n_columns)
     figure, axes = plt.subplots(
-        n_rows, n_columns, figsize=(4.5 if n_columns == 1 else 7.2, 3.6 * n_rows), squeeze=False, sharex=True
+        n_rows, n_columns, figsize=(4.5 if n_columns == 1 else 7.2, 3.0 * n_rows), squeeze=False, sharex=True
     )
     for ax, *clustering in zip(axes.flat, samples, labels):
         plot_knife(*clustering, ax)
@@ -519,7 +520,7 @@ def plot_nulls(criteria: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = No
 
 def plot_rooms(rooms: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
     """Draw `plot_nulls` for several data sets by their names, side by side on one axis of scores."""
-    figure, axes = plt.subplots(1, len(rooms), figsize=(7.2, 4.2), sharey=True, squeeze=False, layout="constrained")
+    figure, axes = plt.subplots(1, len(rooms), figsize=(7.2, 3.7), sharey=True, squeeze=False, layout="constrained")
     for ax, (name, tables) in zip(axes.flat, rooms.items()):
         plot_nulls(*tables, ax)
         ax.set_title(name, parse_math=False, pad=30)
@@ -557,7 +558,7 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
     The arguments are those of `helpers.criteria.halves.BorderProfile`.
     """
     figure, (above, below) = plt.subplots(
-        2, 1, figsize=(7.2, 5.4), sharex=True, height_ratios=(3, 2), layout="constrained"
+        2, 1, figsize=(7.2, 4.7), sharex=True, height_ratios=(3, 2), layout="constrained"
     )
     crossing = (t[:, 0] < 0) != (t[:, 1] < 0)
     for chosen, color, width in ((~crossing, "#b9bfc6", 0.4), (crossing, LOSS, 1.0)):
@@ -568,6 +569,7 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
     above.set(ylabel="across the line", yticks=[])
     below.plot(places, counts, color=GAIN)
     below.set(xlabel="place on the line of centres", ylabel="links that cross", ylim=(0, None), xlim=(-1, 1))
+    below.yaxis.set_major_formatter("{x:,.0f}")
     for ax in (above, below):
         ax.axvline(0, color=LOSS, linewidth=1.2)
         for centre in (-0.5, 0.5):
@@ -582,7 +584,7 @@ def plot_wide(table: pd.DataFrame) -> Figure:
     `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
     deviation over halvings.
     """
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 5.2), sharex=True, layout="constrained")
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 4.3), sharex=True, layout="constrained")
     top.plot(table.index, table["score"], "o-", color=GAIN, label="score")
     top.fill_between(table.index, table["null_low"], table["null_high"], color=LOSS, alpha=0.4, linewidth=1.5,
                      label="no structure")  # fmt: skip
@@ -621,7 +623,7 @@ def plot_halves(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> Fi
 
     Equal numbers are taken for equal clusters.
     """
-    figure, axes = plt.subplots(1, 3, figsize=(6.4, 2.7), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(7.2, 2.6), layout="constrained")
     colors = np.array(cluster_colors(int(max(first.max(), second.max())) + 1))
     differ = first != second
     drawn = {
@@ -633,7 +635,7 @@ def plot_halves(points: np.ndarray, first: np.ndarray, second: np.ndarray) -> Fi
         order = np.argsort(differ, kind="stable")  # those that differ on top
         ax.scatter(*points[order].T, s=4, c=color[order], linewidth=0)
         ax.set_title(title)
-        ax.set_axis_off()
+        ax.set(xticks=[], yticks=[])
     return figure
 
 
@@ -661,7 +663,7 @@ def plot_rule(start: str, steps: Sequence[tuple[str, str, str]], end: str) -> Fi
     none stays, the questions after it are pale.
     """
     rows = [start, *(question for question, _, _ in steps), end]
-    figure, ax = plt.subplots(figsize=(5.8, 0.88 * len(rows)), layout="constrained")
+    figure, ax = plt.subplots(figsize=(5.8, 0.74 * len(rows)), layout="constrained")
     ax.set(xlim=(0, 10), ylim=(-len(rows) + 0.5, 0.5))
     ax.set_axis_off()
     reached = True
@@ -707,9 +709,9 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, list[int]]) -> Fi
         "inertia": ("elbow", "inertia"),
         "score": ("score", "score"),
         "macro": ("macro", "mean over\nclusters"),
-        "positive": ("positive", "share of\npositive samples"),
+        "positive": ("positive", "positive\nsamples"),
     }
-    figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 7.6), sharex=True, layout="constrained")
+    figure, axes = plt.subplots(len(names), 1, figsize=(7.2, 5.3), sharex=True, layout="constrained")
     for ax, (column, (criterion, label)) in zip(axes, names.items()):
         ax.plot(criteria.index, criteria[column], "o-", color=GAIN, markersize=4)
         for k in preferred[criterion]:

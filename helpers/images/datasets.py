@@ -23,8 +23,10 @@ from ..core.fingerprints import digest
 from ..core.runs import first_found
 from . import torchvision_sets  # noqa: F401, since it registers data sets
 from .collection import ChangedImageError, FetchError, ImageSet, draw_tile, read_file, read_pixels
+from .copies import drop_copies
 from .files import IMAGE_ENDINGS, Found, count_kinds, file_digests, find_addresses, find_images, find_members
 from .groups import group_images
+from .listings import FEATURE_ENDINGS, TABLE_ENDINGS, place_of, read_features, read_listing
 from .registry import dataset_forms, find_dataset, register_dataset
 
 # The network, its weights and the arithmetic of the shipped features: the defaults.
@@ -45,6 +47,7 @@ def load_images(
     random_state: int = 0,
     pictures: str | None = None,
     groups: str | None = None,
+    copies: str = "keep",
 ) -> ImageSet:
     """Open a collection of images.
 
@@ -53,17 +56,20 @@ def load_images(
     dataset : str
         ``solar-cells``, ``digits``, ``imagenet-sample``, ``synthetic:NAME``, ``torchvision:NAME``, or ``folder:PATH``
         for the images below a folder or in a zip file, whose subfolders name their classes. A relative path starts at
-        the repository; an address such as ``s3://bucket/photos`` is one that fsspec knows.
+        the repository; an address such as ``s3://bucket/photos`` is one that fsspec knows. ``table:PATH`` lists paths
+        and labels, see `read_listing`, and ``features:PATH`` holds features, see `read_features`.
     n_images : int, optional
         Take a random sample of this size, in the order of the collection, in which each class has its share.
     random_state : int
         Seed of the sample, and of what is synthetic.
     pictures : str, optional
-        Folder of the photographs of ``imagenet-sample``, or of what torchvision downloads.
+        Folder of the photographs of ``imagenet-sample`` or of ``features:PATH``, or of what torchvision downloads.
     groups : str, optional
         Which images belong together: ``none``, ``folder`` or a regular expression, see `group_images`; by default the
         groups that the collection comes with. Those of ``solar-cells`` are blocks of 60 consecutive cells, about as
         many as a module has, until a source for the modules is found.
+    copies : {'keep', 'drop'}
+        Whether images of the same content are kept, or only the first of them; the sample is drawn from what is left.
 
     Returns
     -------
@@ -95,6 +101,8 @@ def load_images(
     images = kind.load(argument=dataset.partition(":")[2], pictures=pictures, random_state=random_state)
     images = replace(images, dataset=dataset, credit=kind.credit, takes_pictures=bool(kind.pictures))
     images = _as_first_found(images, [dataset, pictures, random_state])
+    if copies == "drop":
+        images = drop_copies(images)
     if n_images is not None:
         images = replace(_sample(images, n_images, random_state), left_out=images.left_out)
     return group_images(images, groups)
@@ -131,6 +139,7 @@ def load_features(name: str, *, random_state: int = 0) -> tuple[np.ndarray, np.n
         balls, d = 64. ``synthetic:null``: one Gaussian ball, d = 64. ``synthetic:varying-norm``: one cloud without
         clusters, d = 512: Gaussian with variances that fall off roughly as those of a network's features do, and rows
         whose lengths vary by a log-normal factor, more than twice as much as those of ``imagenet-sample``.
+        ``features:PATH``: those in a file, see `read_features`.
     random_state : int
         Seed of the synthetic ones.
 
@@ -249,6 +258,7 @@ def _register_synthetic(name: str) -> Callable[[Callable], Callable]:
             f"synthetic:{name}",
             credit="Synthetic features, drawn at random by helpers/images/datasets.py",
             comes_as_features=True,
+            features_are="drawn at random",
         )
         def load(*, random_state: int, **_: object) -> ImageSet:
             X, clusters = draw(np.random.default_rng(random_state))
@@ -297,6 +307,40 @@ def _folder(*, argument: str, **_: object) -> ImageSet:
         return _files(find_members(place), f"The zip file {place}")
     folder = _existing_folder(path, f"of the data set {dataset!r}")
     return _files(find_images(folder), f"The folder {folder}")
+
+
+@register_dataset("table:", credit="", placeholder="PATH", endings=TABLE_ENDINGS)
+def _table(*, argument: str, **_: object) -> ImageSet:
+    file, listing = read_listing(argument)
+    places = [place_of(name, file) for name in listing.names]
+    names = [name if name.strip() else f"row {row}" for row, name in enumerate(listing.names, start=1)]
+    return ImageSet(names, listing.labels, file_digests(places), places, read_file)
+
+
+@register_dataset(
+    "features:",
+    credit="",
+    placeholder="PATH",
+    endings=FEATURE_ENDINGS,
+    pictures="the images that `features:PATH` names",
+    comes_as_features=True,
+    features_are="from a file",
+)
+def _features(*, argument: str, pictures: str | None, **_: object) -> ImageSet:
+    file, listing = read_features(argument)
+    about = {"features": listing.features, "features_from": FEATURES_FROM}
+    names, labels = listing.names, listing.labels
+    if pictures is None:
+        return ImageSet(names, labels, [digest(row) for row in listing.features], names, draw_tile, **about)
+    folder = _existing_folder(pictures, f"of the pictures of {file}")
+    places = [folder / name for name in names]
+    missing = [name for name, place in zip(names, places) if not place.is_file()]
+    if missing:
+        raise ParameterError(
+            f"The folder {folder} lacks {len(missing):,} of the {len(names):,} images that {file} names, such as "
+            f"{missing[0]!r}."
+        )
+    return ImageSet(names, labels, file_digests(places), places, read_file, **about)
 
 
 def _without_scheme(path: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..core.conventions import ParameterError, did_you_mean, resolve_path
@@ -35,6 +36,10 @@ class DatasetKind:
         What the parameter `pictures` is the folder of, for the README's table; empty where it has no place.
     comes_as_features : bool
         Whether `load_features` opens it.
+    features_are : str
+        What its features are, such as ``drawn at random``, where no network gave them.
+    endings : tuple of str
+        How the names of the files end that its argument may be, where these are none of pictures.
     needs_network : bool
         Whether it may have to be downloaded.
     """
@@ -45,6 +50,8 @@ class DatasetKind:
     placeholder: str = ""
     pictures: str = ""
     comes_as_features: bool = False
+    features_are: str = ""
+    endings: tuple[str, ...] = ()
     needs_network: bool = False
 
     @property
@@ -83,7 +90,7 @@ def dataset_forms(chosen: Callable[[DatasetKind], object] = bool) -> list[str]:
     --------
     >>> import helpers.images.datasets
     >>> dataset_forms(lambda kind: kind.comes_as_features)
-    ['imagenet-sample', 'synthetic:NAME']
+    ['imagenet-sample', 'synthetic:NAME', 'features:PATH']
     """
     return list(dict.fromkeys(kind.form for kind in dataset_kinds() if chosen(kind)))
 
@@ -101,8 +108,22 @@ def find_dataset(dataset: str, *, comes_as_features: bool = False) -> DatasetKin
         return kind
     known = [kind for kind in dataset_kinds() if kind.comes_as_features >= comes_as_features]
     near = did_you_mean(dataset, [kind.name for kind in known])
-    paths = [kind.name + dataset for kind in known if kind.placeholder == "PATH"]
+    ending = Path(dataset).suffix.lower()
+    paths = [kind.name + dataset for kind in known if ending in kind.endings]
+    paths += [kind.name + dataset for kind in known if kind.placeholder == "PATH" and not kind.endings]
     if paths and dataset and (re.search(r"[/\\]|\.zip$", dataset) or resolve_path(dataset).exists()):
         near = f" (did you mean {paths[0]!r}?)"
     allowed = ", ".join(kind.full_name for kind in known)
     raise ParameterError(f"There is no data set {dataset!r}{near}; allowed are {allowed}.")
+
+
+def features_words(dataset: str, backbone: str) -> str:
+    """Say in words where the features of a data set come from: from a network, as a study asks for it, or not.
+
+    Examples
+    --------
+    >>> import helpers.images.datasets
+    >>> features_words("digits", "pixels"), features_words("synthetic:blobs", "efficientnet-lite0")
+    ('of pixels', 'drawn at random')
+    """
+    return find_dataset(dataset).features_are or f"of {backbone}"

@@ -53,6 +53,8 @@ _PROMPTS_OF_CHANGES = {
     "code_prompt_show": "The parameters that this book changes",
     "code_prompt_hide": "Hide the parameters that this book changes",
 }
+# As `download_links` writes it, in the text of a notebook's file.
+_DOWNLOAD = re.compile(r'download=\\"([\w.-]+)\\" href=\\"data:application/octet-stream;base64,([\w+/=]*)\\"')
 _PHOTOGRAPHS = "plots.plot_images("  # the call by which a cell shows photographs; other figures are charts
 
 
@@ -311,7 +313,10 @@ def _stage_files(
     """Put the files of the stage together, by the paths of their sources in the repository."""
     prose = [path for path in (source_dir / "book").rglob("*") if path.is_file()]
     files = {path.relative_to(source_dir).as_posix(): path.read_bytes() for path in prose}
-    chapters = {name: _for_its_page(text) for name, text in executed.items()}
+    chapters = {}
+    for name, text in executed.items():
+        chapters[name], downloads = downloads_apart(_for_its_page(text))
+        files |= {f"book/_static/export/{download}": content for download, content in downloads.items()}
     files |= {f"notebooks/{name}": text.encode() for name, text in chapters.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml", switch or {})
     files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
@@ -337,6 +342,20 @@ def _for_its_page(text: str) -> str:
             tags.append("hide-input")
             cell["metadata"]["mystnb"] = _PROMPTS_OF_CHANGES
     return json.dumps(notebook, indent=1)
+
+
+def downloads_apart(text: str) -> tuple[str, dict[str, bytes]]:
+    """Take the files out of the links of `download_links` in an executed notebook, and let these lead beside the pages.
+
+    Returns
+    -------
+    text : str
+        The notebook with the other links.
+    files : dict of str to bytes
+        Contents by name.
+    """
+    files = {name: base64.b64decode(data) for name, data in _DOWNLOAD.findall(text)}
+    return _DOWNLOAD.sub(r'download=\\"\1\\" href=\\"../_static/export/\1\\"', text), files
 
 
 def _config(path: Path, switch: Mapping[str, Any]) -> bytes:

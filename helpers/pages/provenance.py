@@ -8,6 +8,7 @@ import io
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +19,7 @@ from ..criteria.table import DEEP
 from ..figures.playground import PRESETS, build_playground
 from ..images.backbones import backbone_credit
 from ..images.collection import ImageSet
+from ..images.registry import find_dataset
 from ..parameters import Parameters
 
 if TYPE_CHECKING:
@@ -77,12 +79,13 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
         "run time": f"{seconds:.0f} s since the kernel started",
     }
     if not isinstance(images, str):
-        rows["credit"] = f"{images.credit or 'Images: your own'}. {backbone_credit(parameters.backbone)}"
+        own = "" if find_dataset(parameters.dataset).features_are else f" {backbone_credit(parameters.backbone)}"
+        rows["credit"] = f"{images.credit or 'Images: your own'}.{own}"
     return HTML(fact_table(rows))
 
 
 def fact_table(facts: dict[str, str]) -> str:
-    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; versions are folded.
+    """Write facts as a table of HTML with a row for each, in which every text is shown as it is; long ones are folded.
 
     Paths and parameters may hold anything that Markdown, its extensions, mathematics or HTML would read. The table is
     one line, so that it can stand in a page of Markdown, too.
@@ -91,15 +94,19 @@ def fact_table(facts: dict[str, str]) -> str:
     ----------
     facts : dict of str to str
     """
-    cells = {name: _folded_list(text) if name == "versions" else _as_text(text) for name, text in facts.items()}
+    folds = {
+        "versions": f"{facts.get('versions', '').count(', ') + 1} libraries",
+        "credit": "of the images and the network",
+    }
+    cells = {name: _folded(folds[name], text) if name in folds else _as_text(text) for name, text in facts.items()}
     rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{cell}</td></tr>' for name, cell in cells.items()]
     # The classes are those by which MathJax leaves a text alone.
     return f'<table class="facts tex2jax_ignore mathjax_ignore"><tbody>{"".join(rows)}</tbody></table>'
 
 
-def _folded_list(text: str) -> str:
-    """Write a list with commas, of which only the length is seen until it is opened."""
-    return f"<details><summary>{len(text.split(', '))} libraries</summary>{_as_text(text)}</details>"
+def _folded(summary: str, text: str) -> str:
+    """Write a text of which only the summary is seen until it is opened."""
+    return f"<details><summary>{summary}</summary>{_as_text(text)}</details>"
 
 
 def _as_text(text: str) -> str:
@@ -109,7 +116,7 @@ def _as_text(text: str) -> str:
 
 def _described(images: ImageSet, n_skipped: int) -> str:
     """Describe images in a line."""
-    return f"{images.dataset}: {len(images)} images, {n_skipped} skipped, SHA-256 {images.fingerprint[:16]}…"
+    return f"{images.dataset}: {len(images):,} images, {n_skipped:,} skipped, SHA-256 {images.fingerprint[:16]}…"
 
 
 def figure_html(figure: Figure, alt: str, caption: str | None = None, *, photographs: bool = False) -> HTML:
@@ -135,6 +142,25 @@ def figure_html(figure: Figure, alt: str, caption: str | None = None, *, photogr
     kind, words = "photographs" if photographs else "chart", html.escape(alt if caption is None else caption)
     image = f'<img class="{kind}" src="data:image/png;base64,{data}" alt="{html.escape(alt)}">'
     return HTML(f"<figure>{image}<figcaption><p>{words}</p></figcaption></figure>")
+
+
+def download_links(files: Mapping[str, bytes]) -> HTML:
+    """Write links that hold files, so that a page offers them wherever it is opened.
+
+    In a book, the build puts the files beside the pages, see `helpers.pages.book.downloads_apart`.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes
+        Contents by name; a name has letters, digits, dots, hyphens and underscores.
+    """
+    from IPython.display import HTML
+
+    links = []
+    for name, content in files.items():
+        data, size = base64.b64encode(content).decode(), f"{max(1, round(len(content) / 1000)):,} kB"
+        links.append(f'<a download="{name}" href="data:application/octet-stream;base64,{data}">{name}</a> ({size})')
+    return HTML(f'<p class="downloads">{" · ".join(links)}</p>')
 
 
 def framed_page(path: Path, title: str) -> HTML:

@@ -48,7 +48,7 @@ class Collection:
 
     @property
     def role(self) -> str:
-        """What its problems are for: ``choosing`` a rule, ``reporting`` how good it is, or to be told ``apart``."""
+        """Whether its problems are for ``choosing`` a rule, ``reporting`` how good it is, or to be told ``apart``."""
         return "apart" if self.near_duplicates else "choosing" if self.name in TO_CHOOSE_BY else "reporting"
 
     def find(self) -> Path:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..core.conventions import ROOT, in_repository, with_minus
+from ..core.conventions import ROOT, in_repository, listed, with_minus
 from ..criteria.table import CRITERIA
 from .asking import BEST, FORCED, K_VALUES
 from .others import OTHERS
@@ -295,13 +295,12 @@ def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
     judged : DataFrame
         From `judge_answers`. The sentences are about the problems for reporting.
     """
-    photographs, synthetic = (part(judged, "reporting", photographs=which) for which in (True, False))
+    photographs = part(judged, "reporting", photographs=True)
     return {
         "score_or_samples": _score_or_samples(photographs),
         "elbow": _elbow_sentence(judged),
         "exact": _exact_sentence(photographs),
         "loss": _loss_sentence(photographs),
-        "abstained": _abstained_sentence(photographs, synthetic),
         "false_alarms": _alarm_sentence(judged[judged["role"] == "reporting"]),
     }
 
@@ -359,33 +358,31 @@ def _loss_sentence(photographs: pd.DataFrame) -> str:
     best = single.idxmin()
     against = compare_answers(photographs, "loss", FORCED).drop(index="verdict")
     return (
-        f"Where a k must be taken, the verdict's loses {forced:.3f} of agreement with the classes on average, with "
+        f"Where a k must be taken, the verdict's loses {forced:.2f} of agreement with the classes on average, with "
         f"its convenient k where it names none. The least loss of the others is that of {_name(best)}, "
-        f"{single[best]:.3f}, where a rule that names none is charged a single cluster. "
+        f"{single[best]:.2f}, where a rule that names none is charged a single cluster. "
         f"{int((against['low'] > 0).sum())} of the {len(single)} lose more by an interval without zero."
-    )
-
-
-def _abstained_sentence(photographs: pd.DataFrame, synthetic: pd.DataFrame) -> str:
-    shares = [summarise_answers(rows).loc["verdict", "abstained"] for rows in (photographs, synthetic)]
-    return (
-        f"The verdict names no k for {shares[0]:.0%} of the problems of photographs that have classes, and for "
-        f"{shares[1]:.0%} of the others that have groups."
     )
 
 
 def _alarm_sentence(reporting: pd.DataFrame) -> str:
     alarms = summarise_answers(reporting)["false_alarms"].drop(index=[FORCED, BEST])
-    always = [_name(name) for name in alarms.index[alarms == 1]]
+    always = list(alarms.index[alarms == 1])
+    known = [name for name in ("score", "positive", "elbow") if name in always]
+    told = f", among them {_names(known)}" if known and len(always) > 4 else f": {_names(always)}" if always else ""
     nothing = reporting[(reporting["criterion"] == "verdict") & ~reporting["structured"]]
     fooled = sorted(set(nothing.loc[~nothing["abstained"], "problem"]))
     where = f"; it is fooled by “{'”, “'.join(fooled)}”" if fooled else ""
     return (
-        f"Where there are no groups, {len(always)} of the {len(alarms)} always name a k all the same: "
-        f"{', '.join(always)}. The verdict does so for {len(fooled)} of {nothing['problem'].nunique()} clouds "
+        f"Where there are no groups, {len(always)} of the {len(alarms)} always name a k all the same"
+        f"{told}. The verdict does so for {len(fooled)} of {nothing['problem'].nunique()} clouds "
         f"({alarms['verdict']:.0%} if each family counts once){where}."
     )
 
 
 def _name(criterion: str) -> str:
     return f"“{LABELS[criterion]}”"
+
+
+def _names(criteria: list[str]) -> str:
+    return listed(map(_name, criteria), " and ")

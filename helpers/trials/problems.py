@@ -84,7 +84,7 @@ class Problem:
 
     @property
     def role(self) -> str:
-        """What it is for: ``choosing`` the rule, ``reporting`` how good it is, or to be told ``apart``."""
+        """Whether it is for ``choosing`` the rule, for ``reporting`` how good it is, or to be told ``apart``."""
         if self.family in COLLECTIONS:
             return COLLECTIONS[self.family].role
         return "apart" if self.family in APART else "choosing" if self.family in CHOOSING else "reporting"

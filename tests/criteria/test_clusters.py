@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+import pandas as pd
 
 from helpers.criteria.clusters import (
     best_middle_worst,
     cluster_facts,
     cluster_names,
     drawn_by_halves,
-    k_ranges,
     nesting,
 )
 from helpers.criteria.halves import cluster_halves
@@ -42,13 +41,12 @@ def test_names_come_from_the_label_that_most_images_share():
 def test_facts_of_clusters():
     truth = np.array(list("aaaaaabbcd" + "aabb" + "c"))
     details = {"weight": np.arange(15.0), "place": np.array(["x"] * 15)}
-    facts = cluster_facts(SILHOUETTE, LABELS, truth, details)
-    assert facts["images"].tolist() == [10, 4, 1]
-    assert facts.columns.tolist() == ["images", "silhouette", "negative", "labels", "weight"]
-    assert facts.loc[0, "silhouette"] == pytest.approx(SILHOUETTE[:10].mean())
+    clusters = pd.DataFrame({"size": [10, 4, 1]}, index=pd.Index([0, 1, 2], name="cluster"))
+    facts = cluster_facts(clusters, LABELS, truth, details)
+    assert facts.columns.tolist() == ["size", "labels", "weight"] and facts["size"].equals(clusters["size"])
     assert facts.loc[0, "labels"] == "a: 60%, b: 20%, 2 more"
-    assert facts["weight"].tolist() == [4.5, 11.5, 14] and facts["negative"].tolist() == [0, 1, 1]
-    assert "labels" not in cluster_facts(SILHOUETTE, LABELS, None, {})
+    assert facts["weight"].tolist() == [4.5, 11.5, 14]
+    assert cluster_facts(clusters, LABELS, None, {}).equals(clusters)
 
 
 def test_two_halves_of_islands_divide_all_points_alike():
@@ -71,8 +69,3 @@ def test_clusters_of_halves_have_each_number_once():
 def test_nesting():
     assert nesting(np.array([0, 1, 2, 2]), np.array([0, 0, 1, 1])) == 1
     assert nesting(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])) == 0.5
-
-
-def test_runs_of_k_in_words():
-    assert k_ranges([2]) == "k = 2" and k_ranges([2, 3]) == "k = 2 and 3"
-    assert k_ranges([2, 4, 5, 6, 9]) == "k = 2, 4 to 6 and 9"

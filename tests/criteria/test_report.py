@@ -71,10 +71,11 @@ def test_a_score_in_its_room(score, words):
     ("valley", "words"),
     [
         (MISSING, "Too few links"),
-        (1.0, "No link crosses"),
-        (0.4, "by 60% as many links .*: it runs through a valley"),
-        (0.1, "by 90% .*: hardly emptier"),
-        (-0.5, "by 150% .*: no emptier"),
+        (1.0, "by no links .*: it runs through a valley"),
+        (0.4, "by 40% fewer links .*: it runs through a valley"),
+        (0.1, "by 10% fewer .*: hardly emptier"),
+        (0.0, "by as many .*: no emptier"),
+        (-0.5, "by 50% more .*: no emptier"),
     ],
 )
 def test_a_border_in_words(valley, words):

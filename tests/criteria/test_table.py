@@ -13,13 +13,15 @@ from sklearn.datasets import make_blobs
 from helpers.clustering.silhouette import silhouette_samples, silhouette_table
 from helpers.clustering.sweep import KMeansSweep, sweep_kmeans
 from helpers.criteria.curves import (
-    below_chord,
     chord_sentence,
+    chord_table,
     elbow_by_k_max,
     elbow_by_k_min,
     elbow_sentence,
     extreme_k,
     find_elbow,
+    k_ranges,
+    links_words,
     score_identity,
     score_pairs,
     score_steps,
@@ -107,20 +109,31 @@ def test_an_elbow_that_stays_is_said_to_stay():
 
 
 def test_the_distance_below_the_chord_is_zero_at_both_ends_and_on_a_straight_line():
-    below = below_chord(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])
+    below = chord_table(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])["below"]
     assert below.iloc[[0, -1]].tolist() == [0, 0] and below.idxmax() == 4
     assert below[4] == pytest.approx((100 - 92 * 2 / 8 - 20) / 92)
-    np.testing.assert_allclose(below_chord(K, np.linspace(100, 20, 9)), 0, atol=1e-12)
-    assert not below_chord(K, np.full(9, 5.0)).any() and not below_chord([5], [3.0]).any()
+    np.testing.assert_allclose(chord_table(K, np.linspace(100, 20, 9))["below"], 0, atol=1e-12)
+    assert not chord_table(K, np.full(9, 5.0))["below"].any() and not chord_table([5], [3.0])["below"].any()
+
+
+def test_runs_of_k_in_words():
+    assert k_ranges([2]) == "k = 2" and k_ranges([2, 3]) == "k = 2 and 3"
+    assert k_ranges([2, 4, 5, 6, 9]) == "k = 2, 4 to 6 and 9"
+
+
+def test_links_across_a_border_in_words():
+    assert links_words(0.995, "it") == "over 99% fewer links between neighbours than it"
+    assert links_words(-0.64, "it") == "64% more links between neighbours than it"
+    assert links_words(0.004, "it") == links_words(-0.004, "it") == "nearly as many links between neighbours as it"
 
 
 def test_it_is_said_how_sharp_an_elbow_is():
-    below = below_chord(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])
+    below = chord_table(K, [100, 60, 20, 18, 16, 14, 12, 10, 8])["below"]
     assert chord_sentence(below, 4) == (
         "At the elbow, k = 4, the curve is 62% of its whole fall below the line; "
         "no other k reaches nine tenths of that: the elbow is sharp."
     )
-    blunt = below_chord(K, [100, 60, 34, 23, 16, 14, 12, 10, 8])
+    blunt = chord_table(K, [100, 60, 34, 23, 16, 14, 12, 10, 8])["below"]
     assert "nine tenths of that are reached at k = 5, too: the elbow is blunt" in chord_sentence(blunt, 4)
     assert chord_sentence(below, None).startswith("Kneedle names no elbow here")
     assert chord_sentence(below[:3], None).startswith("With fewer than 4 values of k")

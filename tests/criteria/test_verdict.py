@@ -140,62 +140,62 @@ def test_a_convenience_is_the_usual_k_or_else_the_best_by_score():
 
 # --- the conclusion, in every way it can come out ---------------------------------------------------------------------
 
-INSIDE = "as many links between neighbours as their insides"
+FEWER, MORE = (f"{how} links between neighbours than their insides" for how in ("fewer", "more"))
 NEED = "choose k by what you need it for"
 CONCLUSIONS = {
     "named": (
         {2: 0.1, 3: 0.8, 4: 0.3},
-        f"The answer is k = 3: the borders between its clusters are crossed by 20% {INSIDE}, and no finer clusters "
+        f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}, and no finer clusters "
         "have borders nearly as empty.",
     ),
     "no link crosses": (
         {2: 1.0, 3: 0.1},
-        "The answer is k = 2: the borders between its clusters are crossed by no links at all, and no finer clusters "
-        "have borders nearly as empty.",
+        "The answer is k = 2: the borders between its clusters are crossed by no links between neighbours at all, "
+        "and no finer clusters have borders nearly as empty.",
     ),
     "hardly a link crosses": (
         {2: 0.998, 3: 0.1},
-        f"The answer is k = 2: the borders between its clusters are crossed by less than 1% {INSIDE}, and no finer "
+        f"The answer is k = 2: the borders between its clusters are crossed by over 99% {FEWER}, and no finer "
         "clusters have borders nearly as empty.",
     ),
     "a coarser level": (
         {2: 0.5, 3: 0.8, 4: 0.3},
-        f"The answer is k = 3: the borders between its clusters are crossed by 20% {INSIDE}, and no finer clusters "
+        f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}, and no finer clusters "
         "have borders nearly as empty; k = 2 is a coarser level.",
     ),
     "coarser levels": (
         {2: 0.5, 3: 0.3, 4: 0.8, 5: 0.3},
-        f"The answer is k = 4: the borders between its clusters are crossed by 20% {INSIDE}, and no finer clusters "
+        f"The answer is k = 4: the borders between its clusters are crossed by 80% {FEWER}, and no finer clusters "
         "have borders nearly as empty; k = 2 and 3 are coarser levels.",
     ),
     "coarser and emptier": (
         {2: 0.6, 3: 0.55, 4: 0.4},
-        f"The answer is k = 3: the borders between its clusters are crossed by 45% {INSIDE}, and it is the finest k "
+        f"The answer is k = 3: the borders between its clusters are crossed by 55% {FEWER}, and it is the finest k "
         "whose borders are nearly as empty as those at k = 2, the emptiest; k = 2 is a coarser level.",
     ),
     "the largest k": (
         {2: 0.5, 3: 0.8},
-        f"The answer is k = 3: the borders between its clusters are crossed by 20% {INSIDE}; it is the largest k that "
+        f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}; it is the largest k that "
         "was tried, so there may be finer clusters: try a larger k_max.",
     ),
     "one k": (
         {3: 0.8},
-        f"The answer is k = 3: the borders between its clusters are crossed by 20% {INSIDE}; it is the largest k that "
+        f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}; it is the largest k that "
         "was tried, so there may be finer clusters: try a larger k_max.",
     ),
     "nothing known of finer ones": (
         {2: 0.8, 3: NAN, 4: NAN},
-        f"The answer is k = 2: the borders between its clusters are crossed by 20% {INSIDE}, and there are "
+        f"The answer is k = 2: the borders between its clusters are crossed by 80% {FEWER}, and there are "
         "too few links inside finer ones to tell.",
     ),
     "something known of finer ones": (
         {2: 0.8, 3: 0.1, 4: NAN},
-        f"The answer is k = 2: the borders between its clusters are crossed by 20% {INSIDE}, and no finer clusters of "
+        f"The answer is k = 2: the borders between its clusters are crossed by 80% {FEWER}, and no finer clusters of "
         "which it can be told have borders nearly as empty.",
     ),
     "emptier, and something known": (
         {2: 0.6, 3: 0.55, 4: NAN, 5: 0.1},
-        f"The answer is k = 3: the borders between its clusters are crossed by 45% {INSIDE}, and it is the finest k of "
+        f"The answer is k = 3: the borders between its clusters are crossed by 55% {FEWER}, and it is the finest k of "
         "those of which it can be told whose borders are nearly as empty as those at k = 2, the emptiest; k = 2 is a "
         "coarser level.",
     ),
@@ -216,24 +216,24 @@ CONCLUSIONS = {
     ),
     "mostly none": (
         MOSTLY_NONE,
-        f"No clear k: the borders at k = 2 are crossed by 75% {INSIDE} on average, but with 47% of the random halves "
+        f"No clear k: the borders at k = 2 are on average crossed by 25% {FEWER}, but with 47% of the random halves "
         f"no k is named; {NEED}.",
     ),
     "nothing": (
         {2: -0.4, 3: 0.1, 4: -0.2},
         "No clear k: at no k from 2 to 4 are the borders between clusters at least 25% emptier than their insides "
-        f"(the emptiest, at k = 3, are crossed by 90% {INSIDE}); {NEED}, and do not read the clusters as kinds of "
+        f"(the emptiest, at k = 3, are crossed by 10% {FEWER}); {NEED}, and do not read the clusters as kinds of "
         "images.",
     ),
     "nothing, and something unknown": (
         {2: -0.4, 3: NAN, 4: -0.2},
         "No clear k: at no k from 2 to 4 of which it can be told are the borders between clusters at least 25% "
-        f"emptier than their insides (the emptiest, at k = 4, are crossed by 120% {INSIDE}); {NEED}, and do not read "
+        f"emptier than their insides (the emptiest, at k = 4, are crossed by 20% {MORE}); {NEED}, and do not read "
         "the clusters as kinds of images.",
     ),
     "nothing at one k": (
         {4: -0.64},
-        f"No clear k: at k = 4, the only one tried, the borders between clusters are crossed by 164% {INSIDE}; {NEED}, "
+        f"No clear k: at k = 4, the only one tried, the borders between clusters are crossed by 64% {MORE}; {NEED}, "
         "and do not read the clusters as kinds of images.",
     ),
     "too few links": (

@@ -54,6 +54,7 @@ def example(n=N):
         "silhouettes": silhouettes,
         "rivals": rivals,
         "nearest": np.stack([nearest_of(*rows) for rows in zip(labels, rivals)]),
+        "neighbors": (np.arange(n)[:, np.newaxis] + np.arange(1, 6)) % n,
         "classes": [CLASSES[i % 3] for i in range(n)],
         "deep": 0.25,
         "named": {"elbow": [3], "score": [2, 5], "verdict": []},
@@ -143,7 +144,7 @@ def test_names_and_title_stay_text(page, data):
     assert "window.broken = 1</script>" not in text and "<img src=x" not in text
     soup = BeautifulSoup(text, "html.parser")
     assert soup.title.string == soup.h1.string == "A <study> & more"
-    assert len(soup.find_all("script")) == 3
+    assert len(soup.find_all("script")) == 4
 
 
 def test_the_frame_holds_the_whole_page(page):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 from test_explorer import HOSTILE, K_VALUES, N, example
@@ -10,6 +13,7 @@ from test_explorer import HOSTILE, K_VALUES, N, example
 from helpers.figures.explorer import build_explorer
 from helpers.figures.plots import cluster_colors
 from helpers.pages.provenance import framed_page
+from helpers.pages.tables import READING, csv_bytes
 
 # What the views hold, as Vega has it.
 VIEWS = """() => {
@@ -208,8 +212,6 @@ def test_pointing_at_a_picture_marks_it_everywhere(page, study):
 
 def test_the_picture_of_a_sample_is_its_own(page, study):
     """Pixels are compared, and not only the data that they are drawn from."""
-    import io
-
     from PIL import Image
 
     for i in (40, 51):
@@ -390,8 +392,6 @@ def test_in_a_frame_it_follows_the_theme_around_it(frame):
 
 
 def test_in_the_dark_no_pixel_at_its_edge_is_pale(frame):
-    import io
-
     from PIL import Image
 
     page, _ = frame
@@ -417,12 +417,105 @@ def test_from_a_frame_it_opens_on_its_own_and_is_saved(frame, path, tmp_path):
     with page.expect_popup() as opened:
         inside.locator("#open").click()
     opened.value.wait_for_function("window.explorer")
-    assert opened.value.locator(".links").is_hidden()
+    assert opened.value.locator("#open").is_hidden()
     with page.expect_download() as saved:
         inside.locator("#save").click()
     assert saved.value.suggested_filename == "explorer.html"
     saved.value.save_as(tmp_path / "saved.html")
     assert (tmp_path / "saved.html").read_bytes() == path.read_bytes()
+
+
+# --- what a person takes away -----------------------------------------------------------------------------------------
+
+
+def downloaded(page, button, folder):
+    """Press a button, and give the file that it offers."""
+    with page.expect_download() as offered:
+        page.locator(button).click()
+    path = folder / offered.value.suggested_filename
+    offered.value.save_as(path)
+    return path
+
+
+def read(path):
+    """Read a table as README.md of an export says."""
+    given = {}
+    exec(READING.replace('"clusters.csv"', repr(str(path))), given)
+    return given["table"]
+
+
+def test_the_table_is_what_is_on_the_screen(page, study, tmp_path):
+    s, labels = study["silhouettes"][0], study["labels"][0]
+    path = downloaded(page, "#csv", tmp_path)
+    table = read(path)
+    assert path.name == "explorer-k2.csv" and (table["k"] == 2).all()
+    assert table["image"].tolist() == [*study["names"][:3], "\N{REPLACEMENT CHARACTER}", *study["names"][4:]]
+    assert table["label"].tolist() == study["classes"] and table["cluster"].tolist() == labels.tolist()
+    assert (table["silhouette"].to_numpy(np.float32) == s).all()
+    assert table["rival"].tolist() == study["rivals"][0].tolist()
+    page.locator("[data-cluster='1']").click()
+    page.locator("#negative").check()
+    page.locator("#only-label").select_option("cat")
+    path = downloaded(page, "#csv", tmp_path)
+    expected = [i for i in range(N) if labels[i] == 1 and s[i] < 0 and study["classes"][i] == "cat"]
+    assert path.name == "explorer-k2-cluster1-negative.csv" and 0 < len(expected) < 20
+    assert read(path)["image"].tolist() == [study["names"][i] for i in expected]
+
+
+def test_names_that_a_spreadsheet_would_compute_are_texts(tab, study, tmp_path):
+    names = ["=1+1", " =2", "'quoted", '+"a", b', "-c\nd", "@x", "＝1", "\ttab", *study["names"][8:]]
+    page = tab(build_explorer(tmp_path / "page.html", **{**study, "names": names}).as_uri())
+    page.wait_for_function("window.explorer")
+    path = downloaded(page, "#csv", tmp_path)
+    assert read(path)["image"].tolist() == names
+    raw = pd.read_csv(path, dtype=str, keep_default_na=False)["image"]
+    assert raw[:8].str.startswith("'").all() and not raw[8:].str.startswith("'").any()
+    # The same rule as in the tables of an export.
+    ours = pd.read_csv(io.BytesIO(csv_bytes(pd.DataFrame({"image": names}))), dtype=str, keep_default_na=False)
+    assert ours["image"].tolist() == raw.tolist()
+
+
+def test_a_name_is_kept_in_the_page_that_is_saved_and_in_the_table(tab, page, study, tmp_path):
+    hostile = "</script><b>=cats</b>"
+    page.locator("[data-cluster='1']").click()
+    page.get_by_label("name", exact=True).fill(hostile)
+    assert f"cluster 1 ({hostile})" in page.locator("#about").inner_text()
+    page.locator("#k").press("End")
+    page.locator("[data-cluster='1']").click()
+    assert page.get_by_label("name", exact=True).input_value() == ""  # at another k it is another cluster
+    page.get_by_label("name", exact=True).fill("dogs")
+    saved = downloaded(page, "#save", tmp_path)
+    again = tab(saved.as_uri())
+    again.wait_for_function("window.explorer")
+    assert again.evaluate("window.broken") is None
+    again.get_by_role("button", name=f"cluster 1 ({hostile})").click()
+    assert again.get_by_label("name", exact=True).input_value() == hostile
+    table = read(downloaded(again, "#csv", tmp_path))
+    assert set(table["name"]) == {hostile} and set(table["cluster"]) == {1}
+    again.get_by_label("name", exact=True).fill("")
+    once_more = downloaded(again, "#save", tmp_path).read_text(encoding="utf-8")
+    assert '<script type="application/json" id="names">{"2":{},"5":{"1":"dogs"}}</script>' in once_more
+
+
+def test_only_one_label_is_shown(page, study):
+    page.locator("#only-label").select_option("<i>dog</i>")
+    dogs = {i for i in range(N) if study["classes"][i] == "<i>dog</i>"}
+    views = page.evaluate(VIEWS)
+    assert {row["i"] for row in views["knife"]} == {row["i"] for row in views["map"]} == dogs
+    assert {i for row in range(2) for i in tiles(page, row)} <= dogs and set(views["marked"]) <= dogs
+    page.locator("#only-label").select_option("all")
+    assert len(page.evaluate(VIEWS)["map"]) == N
+
+
+def test_images_like_one_are_its_nearest(page, study):
+    point(page, "knife", 40)
+    page.locator("#like").click()
+    assert tiles(page, 0) == study["neighbors"][40].tolist() and page.locator(".row").count() == 1
+    assert study["names"][40] in page.locator("#about").inner_text()
+    page.locator(".row .tile").nth(1).hover()
+    assert page.locator(".row").count() == 1  # pointing at one of them does not change them
+    page.locator("[data-cluster='all']").click()
+    assert page.locator(".row").count() == 2
 
 
 def test_the_chapter_of_the_book_holds_the_explorer_of_its_run(tab, fast_book):

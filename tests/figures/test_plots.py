@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from helpers.clustering.silhouette import silhouette_table
-from helpers.criteria.curves import score_identity, score_steps
+from helpers.criteria.curves import chord_table, score_identity, score_steps
 from helpers.figures import plots
 
 plt.switch_backend("agg")
@@ -41,8 +41,8 @@ AXES = {
     "map": lambda ax: plots.plot_map(RNG.normal(size=(60, 2)), LABELS[1], "map", ax),
     "inertia": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), 3, ax),
     "inertia without elbow": lambda ax: plots.plot_inertia(K, np.array([4.0, 3, 2, 1]), None, ax),
-    "chord": lambda ax: plots.plot_chord(K, np.array([4.0, 2, 1, 1]), 3, ax),
-    "chord without elbow": lambda ax: plots.plot_chord(K, np.array([4.0, 3, 2, 1]), None, ax),
+    "chord": lambda ax: plots.plot_chord(chord_table(K, [4.0, 2, 1, 1]), 3, ax),
+    "chord without elbow": lambda ax: plots.plot_chord(chord_table(K, [4.0, 3, 2, 1]), None, ax),
     "elbows": lambda ax: plots.plot_elbows(ELBOWS, ax),
     "scores": lambda ax: plots.plot_scores(TABLE, ax),
     "lines": lambda ax: plots.plot_lines({"a": [1, 2, 3, 4], "b": [4, 3, 2, 1]}, K, "value", ax),
@@ -343,13 +343,13 @@ def test_inertia_is_drawn_as_it_is():
 
 
 def test_a_chord_joins_the_ends_and_the_elbow_is_marked():
-    ax = plots.plot_chord(K, np.array([4.0, 2, 1, 1]), 3)
+    ax = plots.plot_chord(chord_table(K, [4.0, 2, 1, 1]), 3)
     curve, chord, mark = ax.lines
     assert list(chord.get_xdata()) == [K[0], K[-1]] and list(chord.get_ydata()) == [4, 1]
     assert list(mark.get_xdata()) == [3] and list(mark.get_ydata()) == [2]
     below = ax.collections[-1].get_segments()
     np.testing.assert_allclose(below, [[[3, 2], [3, 3]]])
-    assert len(plots.plot_chord(K, np.array([4.0, 2, 1, 1]), None).lines) == 2
+    assert len(plots.plot_chord(chord_table(K, [4.0, 2, 1, 1]), None).lines) == 2
 
 
 def test_rows_are_drawn_with_their_true_distances():

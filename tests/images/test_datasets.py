@@ -405,7 +405,9 @@ def test_other_pictures_of_imagenet_sample_do_not_get_the_shipped_features(tmp_p
 
 
 def test_pictures_have_no_place_with_other_collections():
-    with pytest.raises(ParameterError, match="pictures = '/a' is for imagenet-sample and torchvision:NAME"):
+    with pytest.raises(
+        ParameterError, match="pictures = '/a' is for imagenet-sample, features:PATH and torchvision:NAME"
+    ):
         load_images("digits", pictures="/a")
 
 
@@ -547,7 +549,7 @@ def test_a_registered_data_set_is_opened_and_named_in_messages(stripes):
     ):
         load_images("stripe:3")
     with pytest.raises(
-        ParameterError, match="pictures = '/a' is for imagenet-sample and torchvision:NAME, not 'stripes"
+        ParameterError, match="pictures = '/a' is for imagenet-sample, features:PATH and torchvision:NAME, not 'stripes"
     ):
         load_images("stripes:3", pictures="/a")
 
@@ -566,6 +568,12 @@ def test_features_are_stored_under_the_source_that_reads_the_pictures(dataset, t
     if dataset == "folder:":
         picture(tmp_path / "1.png")
         dataset = f"folder:{tmp_path}"
+    elif dataset == "table:":
+        (tmp_path / "list.csv").write_text("image\n1.png\n")
+        dataset = f"table:{tmp_path / 'list.csv'}"
+    elif dataset == "features:":
+        np.save(tmp_path / "emb.npy", np.eye(3))
+        dataset = f"features:{tmp_path / 'emb.npy'}"
     assert load_images(dataset).read.__module__ in import_closure("helpers.images.embeddings")
 
 

@@ -16,6 +16,7 @@ from threading import Event
 
 import nbformat
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -560,6 +561,22 @@ def test_a_page_of_a_single_book_is_left_alone(monkeypatch):
     context = {"body": "<h1>T</h1>"}
     link(None, "book/intro", "page.html", context, None)
     assert context == {"body": "<h1>T</h1>"}
+
+
+def test_words_begin_on_the_left_of_a_column_and_numbers_end_on_its_right(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from accessible import align
+
+    cloud = pd.MultiIndex.from_tuples([("ring", 2), ("ring", 3), ("box", 2)], names=["cloud", "k"])
+    table = pd.DataFrame(
+        {"valley": ["0.20", "\N{EN DASH}", "\N{MINUS SIGN}1.5 (0 to 2)"], "counts": ["no", "2", ""]}, cloud
+    )
+    html = BeautifulSoup(align(table.to_html()), "html.parser")
+    rows = [[cell.get("class") == ["words"] for cell in row.find_all(["th", "td"])] for row in html.tbody("tr")]
+    assert rows == [[True, False, False, True], [False, False, True], [True, False, False, True]]
+    assert html.tbody.get_text(" ", strip=True) == BeautifulSoup(table.to_html(), "html.parser").tbody.get_text(
+        " ", strip=True
+    )
 
 
 @pytest.mark.parametrize("name", ["html", "stage"])

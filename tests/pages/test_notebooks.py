@@ -433,7 +433,10 @@ def test_k_max_does_not_bind_a_notebook_without_it(tmp_path, monkeypatch):
 
 
 def test_chance_in_the_first_chapter_does_not_count_an_image_as_its_own_neighbour():
-    """Of two pairs, a random other image is of the same kind in one case of three, and an image itself always."""
+    """Of two pairs, a random other image is of the same kind in one case of three, and an image itself always.
+
+    Each pair is a group, so the nearest image of another group is of the other kind.
+    """
     cells = nbformat.read(ROOT / "notebooks" / "embeddings.ipynb", as_version=4).cells
     (source,) = (cell.source for cell in cells if "chance =" in cell.source)
     labels = np.array(["a", "a", "b", "b"])
@@ -442,14 +445,15 @@ def test_chance_in_the_first_chapter_does_not_count_an_image_as_its_own_neighbou
             "np": np,
             "pd": pd,
             "images": SimpleNamespace(labels=labels),
-            "study": SimpleNamespace(labels=labels, groups=None),
+            "study": SimpleNamespace(labels=labels, groups=np.array([0, 0, 1, 1])),
         },
         "neighbors": NearestNeighbors().fit([[0.0], [1], [8], [9]]),
         "Markdown": str,
     }
     exec(source, shown)
-    assert shown["same"] == 1 and shown["chance"] == pytest.approx(1 / 3)
-    assert "; a random other image, for 33.3%." in shown["agreement"]
+    assert shown["chance"] == pytest.approx(1 / 3)
+    assert "the same label for all 4 images; a random other image, for 33% of them." in shown["agreement"]
+    assert shown["agreement"].endswith("The nearest of another group has the same label for 0.")
 
 
 # --- five ways --------------------------------------------------------------------------------------------------------

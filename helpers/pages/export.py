@@ -1,0 +1,319 @@
+"""Take a study home: tables, verdict, figures and features in a folder, and the images in a folder for each cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+from ..core.conventions import ParameterError
+from ..core.files import write_atomically
+from ..core.runs import one_run
+from ..criteria.clusters import best_middle_worst, cluster_names
+from ..criteria.table import DEEP, equal_k, scored_rows
+from ..figures import plots
+from ..images.collection import ChangedImageError, CollectionError, ImageSet, Member, fetch, unpack
+from ..images.weights import EmbeddingError
+from ..parameters import Parameters
+from ..study import Study
+from .sources import NotebookError
+from .tables import N_REPRESENTATIVES, READING, image_table, k_to_take, take_home
+
+COPIES = ("file", "link")
+_MANIFEST = "manifest.json"
+_README = """\
+# What was exported
+
+{sentence}
+
+| file | what is in it |
+| --- | --- |
+| `clusters.csv` | each image, and for k = {k}: its cluster, its silhouette, the nearest other cluster (its rival), and its distance to the centre |
+| `criteria.csv` | what every criterion says at each k |
+| `representatives.csv` | images to label by hand at k = {shown}: those that cover the clusters best, each with the number of images that it stands for, and some from the middle and from the border of each cluster |
+| `verdict.json` | the verdict with its levels and sentences, what moves with chance, parameters, fingerprint of the images, versions |
+| `features.npz` | `features`, the space in which silhouettes are measured; `points`, what k-means saw; `images`, and `labels` where they are known |
+| `figures/` | the main figures, as SVG and PNG |
+| `manifest.json` | the digest of each file, by which a later export knows that nobody has changed it |
+
+A text that a spreadsheet would take for a formula has an apostrophe in front, and so has one that begins with an apostrophe.
+This reads a table without a loss:
+
+```python
+{reading}```
+
+{credit}
+"""  # noqa: E501
+# Names that Windows keeps for devices, and characters that some file system refuses.
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
+_REFUSED = re.compile(r'[<>:"/\\|?*\x00-\x1f\x7f]')
+_LONGEST_NAME = 120
+
+
+@one_run()
+def export_study(
+    parameters: Parameters, folder: Path, *, copy: str | None = None, n_representatives: int = N_REPRESENTATIVES
+) -> str:
+    """Compute a study, or take it from the cache, and write what one takes home into a folder.
+
+    The folder is put in place when all of it is there.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    folder : Path
+        A new folder, an empty one, or an earlier export in which nobody has changed or added a file.
+    copy : {'file', 'link'}, optional
+        Put the images, or links to them, into a folder for each cluster, at the k of the verdict or a convenient one.
+        Images that are no files, such as the digits, become files of PNG.
+    n_representatives : int
+        Number of images to label by hand that cover the clusters.
+
+    Returns
+    -------
+    str
+        A sentence that says what is where.
+
+    Raises
+    ------
+    ParameterError
+        If the data do not allow the parameters, or there are no pictures to copy, or no files to link to.
+    NotebookError
+        If the folder is there and is no earlier export, or images change or cannot be read.
+    """
+    folder = folder.resolve()
+    _check_replaced(folder)
+    with _failures():
+        study = Study.from_names(dict(parameters))
+        _check_copy(study.images, copy)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
+            new = Path(work, "new")
+            _write_all(study, new, copy, n_representatives)
+            _check_replaced(folder)
+            if folder.exists():
+                os.rename(folder, Path(work, "previous"))
+            os.rename(new, folder)
+    return f"{_sentence(study)} It is in {folder}, and README.md there says what is what."
+
+
+@one_run()
+def told_verdict(parameters: Parameters) -> str:
+    """Compute a study, or take it from the cache, and say in sentences how many clusters there are.
+
+    Raises
+    ------
+    ParameterError
+        If the data do not allow the parameters.
+    NotebookError
+        If images change or cannot be read.
+    """
+    with _failures():
+        study = Study.from_names(dict(parameters))
+        sentences, n_images = study.verdict.sentences, len(study.embeddings.kept)
+    told = [
+        sentences[topic] for topic in ("conclusion", "levels", "missing", "draws", "strength") if topic in sentences
+    ]
+    return "\n".join([f"{n_images:,} images of {parameters.dataset!r}.", *told])
+
+
+@contextmanager
+def _failures() -> Iterator[None]:
+    """Report what fails at the images as what fails in a run."""
+    try:
+        yield
+    except (CollectionError, EmbeddingError) as error:
+        raise NotebookError(str(error)) from None
+
+
+def _sentence(study: Study) -> str:
+    ks, n_images = k_to_take(study), len(study.embeddings.kept)
+    return f"The clusters of {n_images:,} images of {study.params.dataset!r} at k = {', '.join(map(str, ks))}."
+
+
+# --- the folder -------------------------------------------------------------------------------------------------------
+
+
+def _check_replaced(folder: Path) -> None:
+    """Refuse to replace a folder that holds anything but an earlier export as it was written."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    try:
+        known = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise NotebookError(
+            f"{folder} is there and is no earlier export, which alone is replaced; name another --output."
+        ) from None
+    for name, content in _contents(folder).items():
+        if known.get(name) != content:
+            done = "has changed" if name in known else "was added"
+            raise NotebookError(f"{folder} is an earlier export in which {name} {done}; name another --output.")
+
+
+def _contents(folder: Path) -> dict[str, str]:
+    """Compute the digest of each file below a folder, or where it leads, by its path; the manifest is left out."""
+    paths = [path for path in sorted(folder.rglob("*")) if path.is_symlink() or path.is_file()]
+    return {path.relative_to(folder).as_posix(): _content(path) for path in paths if path != folder / _MANIFEST}
+
+
+def _content(path: Path) -> str:
+    if path.is_symlink():
+        return f"link to {os.readlink(path)}"
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_all(study: Study, folder: Path, copy: str | None, n_representatives: int) -> None:
+    files = take_home(study, n_representatives)
+    for name, content in files.items():
+        write_atomically(folder / name, lambda file, content=content: file.write(content))
+    write_atomically(folder / "features.npz", lambda file: np.savez(file, allow_pickle=False, **_arrays(study)))
+    for name, figure in _figures(study):
+        for ending in ("svg", "png"):
+            _save(figure, folder / "figures" / f"{name}.{ending}")
+        plots.plt.close(figure)
+    if copy:
+        _copy_images(study, folder / "clusters", copy)
+    write_atomically(folder / "README.md", lambda file: file.write(_readme(study).encode()))
+    manifest = {"made_by": "python -m helpers export", "files": _contents(folder)}
+    write_atomically(folder / _MANIFEST, lambda file: file.write(json.dumps(manifest, indent=1).encode()))
+
+
+def _readme(study: Study) -> str:
+    return _README.format(
+        sentence=_sentence(study),
+        k=", ".join(map(str, k_to_take(study))),
+        shown=study.verdict.convenience,
+        reading=READING,
+        credit=study.images.credit,
+    )
+
+
+def _arrays(study: Study) -> dict[str, Any]:
+    """Collect the features with the names and labels of their rows; none of the arrays holds objects."""
+    named = {f"{name}s": np.array(values.tolist(), dtype=str) for name, values in image_table(study).items()}
+    points = {} if study.params.n_components is None else {"points": study.points}
+    return {"features": study.features, **points, **named}
+
+
+# --- figures ----------------------------------------------------------------------------------------------------------
+
+
+def _figures(study: Study) -> Iterator[tuple[str, Figure]]:
+    """Draw the main figures, each with the name of its file."""
+    plots.set_style()
+    criteria, k = study.criteria, study.verdict.convenience
+    rows = [study.params.k_values.index(k) for k in k_to_take(study)]
+    labels = study.labels_at(k)
+    yield "criteria", plots.plot_criteria(scored_rows(criteria), equal_k(criteria))
+    yield "valleys", _new_axes(plots.plot_valleys, study.valleys.table(), DEEP, study.verdict.n_clusters)
+    yield "silhouettes", plots.plot_knives(study.silhouettes[rows], study.sweep.labels[rows])
+    yield "map", _new_axes(plots.plot_map, study.map_points, labels.tolist(), f"The clusters at k = {k}")
+    if study.images.has_pictures:
+        silhouette, names = study.silhouettes[study.params.k_values.index(k)], cluster_names(labels, study.labels)
+        gallery = [
+            [(study.open_image(i), f"{silhouette[i]:.2f}") for i in best_middle_worst(silhouette, labels, cluster)]
+            for cluster in names.index
+        ]
+        yield "clusters", plots.plot_gallery(gallery, list(names))
+
+
+def _new_axes(plot: Any, *args: Any) -> Figure:
+    _, axes = plots.plt.subplots()
+    return plot(*args, axes).figure
+
+
+def _save(figure: Figure, path: Path) -> None:
+    """Save a figure on white, the same for the same figure."""
+    about = {"Date": None} if path.suffix == ".svg" else None
+    options = {"format": path.suffix[1:], "dpi": 150, "facecolor": "white", "metadata": about}
+    with plots.plt.rc_context({"svg.hashsalt": "how-many-clusters"}):
+        write_atomically(path, lambda file: figure.savefig(file, **options))
+
+
+# --- images -----------------------------------------------------------------------------------------------------------
+
+
+def _check_copy(images: ImageSet, copy: str | None) -> None:
+    if copy and not images.has_pictures:
+        raise ParameterError(f"The data set {images.dataset!r} comes without pictures, so there are none to --copy.")
+    if copy == "link" and not all(isinstance(item, Path) for item in images.items):
+        raise ParameterError(
+            f"The images of {images.dataset!r} are no files of this machine to link to; take --copy file."
+        )
+
+
+def _copy_images(study: Study, folder: Path, copy: str) -> None:
+    """Put each image into the folder of its cluster, under a name that no other image there has."""
+    labels = study.labels_at(study.verdict.convenience)
+    taken: dict[str, set[str]] = {}
+    for row in tqdm(range(len(labels)), desc="images", unit="image", disable=None):
+        i, place = study.embeddings.kept[row], f"cluster-{labels[row]:02d}"
+        is_file = not isinstance(study.images.items[i], np.ndarray)
+        name = study.images.names[i] if is_file else f"{study.images.names[i]}.png"
+        path = folder / place / safe_name(name, taken.setdefault(place, set()))
+        if copy == "link":
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.symlink_to(study.images.items[i])
+        elif is_file:
+            content = _read_unchanged(study.images, i)
+            write_atomically(path, lambda file, content=content: file.write(content))
+        else:
+            write_atomically(path, lambda file, row=row: study.open_image(row).save(file, format="png"))
+
+
+def safe_name(name: str, taken: set[str]) -> str:
+    """Make the name of a file that any file system takes out of the path of an image, and note it as taken.
+
+    Parameters
+    ----------
+    name : str
+        With ``/`` between its parts, of which the last is kept.
+    taken : set of str
+        The names that are there, as they compare where case and composed letters do not count; the new one is added.
+
+    Examples
+    --------
+    >>> taken = set()
+    >>> safe_name("a/1.png", taken), safe_name("b/1.PNG", taken), safe_name('c/=1 "?".png', taken)
+    ('1.png', '1-2.PNG', '=1 ___.png')
+    """
+    last = name.rpartition("/")[2].encode("utf-8", "replace").decode()
+    stem, ending = os.path.splitext(_REFUSED.sub("_", last))
+    stem, ending = stem.strip(" .") or "image", ending.rstrip(" .")[:16]
+    stem = f"_{stem}" if _RESERVED.match(stem) or stem.startswith("-") else stem
+    while len(f"{stem}{ending}".encode()) > _LONGEST_NAME:
+        stem = stem[:-1]
+    number, found = 1, f"{stem}{ending}"
+    while _compared(found) in taken:
+        number += 1
+        found = f"{stem}-{number}{ending}"
+    taken.add(_compared(found))
+    return found
+
+
+def _compared(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _read_unchanged(images: ImageSet, i: int) -> bytes:
+    """Read the file of an image from the disk, a zip file or an address, as it was when the study read it."""
+    place = images.items[i]
+    if isinstance(place, Member):
+        content = unpack(place)
+    else:
+        content = place.read_bytes() if isinstance(place, Path) else fetch(place)
+    if hashlib.sha256(content).hexdigest() != images.contents[i]:
+        raise ChangedImageError.of(images.names[i], "has changed")
+    return content
