@@ -1,4 +1,4 @@
-"""The command line: ``python -m helpers run | book | compare | export | verdict | params | sync``."""
+"""The command line: ``python -m helpers book | run | compare | export | verdict | pdf | students | params | sync``."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from .pages.book import build_book, how_to_open
 from .pages.comparison import compare_and_write, run_combinations
 from .pages.execution import check_used, run_notebook
 from .pages.export import COPIES, export_study, told_verdict
-from .pages.sources import NotebookError, values_in_cell
+from .pages.handouts import write_handouts
+from .pages.printing import print_pages
+from .pages.sources import NotebookError, page_names, values_in_cell
 from .pages.sync import sync
 from .pages.tables import N_REPRESENTATIVES
 from .parameters import PLACES, Parameters, load_parameters, parameter_table, parse_value, read_parameters
@@ -102,6 +104,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
 
     _add_compare(commands)
+    _add_teaching(commands)
     _add_export(commands)
 
     answer = commands.add_parser("verdict", help="print how many clusters there are, and why")
@@ -126,6 +129,19 @@ def _add_compare(commands: argparse._SubParsersAction) -> None:
     _add_parameter_option(compared)
     compared.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "compare", help="folder of the page")
     compared.set_defaults(command=_compare)
+
+
+def _add_teaching(commands: argparse._SubParsersAction) -> None:
+    pdf = commands.add_parser("pdf", help="print the built book into one PDF, or pages of it into one each")
+    pdf.add_argument("pages", nargs="*", metavar="PAGE", help="a page as in book/_toc.yml, such as notebooks/worksheet")
+    pdf.add_argument("-b", "--book", type=Path, default=ROOT / "_build" / "html", help="folder of the built book")
+    pdf.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "pdf", help="folder of the PDF")
+    pdf.set_defaults(command=_pdf)
+
+    students = commands.add_parser("students", help="write the notebooks without solutions, to hand out")
+    _add_parameter_options(students)
+    students.add_argument("-o", "--output", type=Path, required=True, help="folder of the notebooks")
+    students.set_defaults(command=_students)
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
@@ -213,6 +229,21 @@ def _run(arguments: argparse.Namespace) -> int:
         earlier = ", in place of an earlier one" if output.exists() else ""
         run_notebook(path, output, parameters, label=label)
         print(f"{path.name}: the executed notebook is {output}{earlier}")
+    return 0
+
+
+def _pdf(arguments: argparse.Namespace) -> int:
+    asked = {Path(name).name: [name] for name in arguments.pages} or {"book": page_names()}
+    for title, names in asked.items():
+        print(f"printing {len(names)} page{'s' if len(names) > 1 else ''}, which may take a minute", flush=True)
+        print(f"The PDF is {print_pages(arguments.book, names, arguments.output / f'{title}.pdf')}")
+    return 0
+
+
+def _students(arguments: argparse.Namespace) -> int:
+    parameters = _parameters(arguments)
+    written = write_handouts(arguments.output, parameters)
+    print(f"{len(written)} notebooks without solutions are in {arguments.output}")
     return 0
 
 
