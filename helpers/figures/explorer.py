@@ -115,9 +115,7 @@ def build_explorer(
         _check(column, curves[column].to_numpy(), (len(ks),))
     if classes is not None:
         _check("classes", np.zeros(len(classes)), (n,))
-    for name, values in (("opens_at", [] if opens_at is None else [opens_at]), *named.items()):
-        if not set(values) <= set(ks):
-            raise ValueError(f"{name} = {list(values)} is not possible: the page has k = {ks}.")
+    _check_named({"opens_at": [] if opens_at is None else [opens_at], **named}, ks)
     data = {
         "names": list(names),
         "k": [int(k) for k in ks],
@@ -153,6 +151,12 @@ def _check_size(n_samples: int, k_values: Sequence[int]) -> None:
         raise ValueError(f"{n_samples} samples do not fit on one page: 1 to {MAX_SAMPLES} do; draw a sample of them.")
     if len(k_values) == 0 or any(after <= before for before, after in zip(k_values, k_values[1:])):
         raise ValueError(f"k = {k_values}, the index of curves, must be one or more whole numbers, ascending.")
+
+
+def _check_named(named: Mapping[str, Sequence[int]], ks: Sequence[int]) -> None:
+    for name, values in named.items():
+        if not set(values) <= set(ks):
+            raise ValueError(f"{name} = {list(values)} is not possible: the page has k = {ks}.")
 
 
 def _check(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
