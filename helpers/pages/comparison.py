@@ -6,9 +6,9 @@ import html
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
+import numpy as np
 import pandas as pd
 
 from ..comparing.answers import Comparison, compare, moves
@@ -34,6 +34,7 @@ from .execution import check_used, run_notebook
 from .provenance import fact_table, figure_html, page_versions
 from .readings import readable
 from .sources import NotebookError, used_parameters
+from .tables import csv_bytes
 
 PAGE, TABLE, INDEX = "compare.html", "compare.csv", "index.html"
 _TITLE, _TITLE_OF_RUNS = "What does the answer depend on?", "Runs with other parameters"
@@ -214,19 +215,14 @@ def _wide(table: str) -> str:
 
 
 def _csv(comparison: Comparison) -> bytes:
-    """Write all combinations as a table, those without an answer last, in which no text is taken for a formula."""
+    """Write all combinations as a table, those without an answer last."""
     answers = comparison.answers
     answers["levels"] = [" ".join(map(str, levels)) for levels in answers["levels"]]
     failed = pd.DataFrame([combination.choices | {"failure": why} for combination, why in comparison.failed])
-    table = pd.concat([comparison.choices.join(answers, how="right"), failed], ignore_index=True)
-    texts = table.select_dtypes(exclude="number").columns
-    table[texts] = table[texts].map(_no_formula)
-    return table.to_csv(index=False, lineterminator="\n").encode("utf-8-sig")
-
-
-def _no_formula(value: Any) -> Any:
-    """Put an apostrophe before a text that a spreadsheet would take for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.lstrip().startswith((*"=+-@", "'")) else value
+    # As objects whole numbers stay whole beside what is missing.
+    parts = [part.astype(object) for part in (comparison.choices.join(answers, how="right"), failed)]
+    table = pd.concat(parts, ignore_index=True)
+    return csv_bytes(table.where(table.notna(), np.nan))
 
 
 # --- runs of notebooks ------------------------------------------------------------------------------------------------
