@@ -45,12 +45,13 @@ def survival_sentence(comparison: Comparison) -> str:
         only = f"names k = {named[0]}" if named[0] else "names no k"
         return f"The only combination {only}{aside}: there is nothing to compare it with."
     counts = named.value_counts().sort_index(ascending=True).sort_values(ascending=False, kind="stable")
+    of = f"combinations of {listed(map(choice_words, comparison.choices), ' and ')}{aside}"
     if len(counts) == 1:
         k = counts.index[0]
         answer = f"name k = {k}: the answer survives these choices" if k else "name no k: that survives these choices"
-        return f"All {n} combinations{aside} {answer}."
+        return f"{'Both' if n == 2 else f'All {n}'} {of} {answer}."
     told = [f"{count} name{'s' * (count == 1)} {f'k = {k}' if k else 'no k'}" for k, count in counts.items()]
-    return f"The answer does not survive these choices: of {n} combinations{aside} {listed(told, ' and ')}."
+    return f"The answer does not survive other choices: of {n} {of}, {listed(told, ' and ')}."
 
 
 def moves_sentence(moves: pd.DataFrame) -> str:

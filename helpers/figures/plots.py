@@ -736,7 +736,7 @@ def plot_specifications(answers: pd.DataFrame, choices: pd.DataFrame, deep: floa
     deep : float
         The least valley that counts.
     """
-    rows = [(name, value) for name in choices for value in dict.fromkeys(choices[name])]
+    rows = [(name, value) for name in choices for value in sorted(set(choices[name]), key=_by_number)]
     heights = [2.1, 1.5, 0.27 * max(len(rows), 1) + 0.1]
     figure, (top, middle, below) = plt.subplots(
         3, 1, figsize=(7.2, sum(heights) + 0.9), height_ratios=heights, sharex=True, layout="constrained"
@@ -753,6 +753,14 @@ def plot_specifications(answers: pd.DataFrame, choices: pd.DataFrame, deep: floa
         ax.grid(False, axis="x")
         ax.set(xticks=[], xlim=(-0.7, len(answers) - 0.3))
     return figure
+
+
+def _by_number(text: str) -> tuple[bool, float, str]:
+    """Put texts of numbers in their order, before all others."""
+    try:
+        return False, float(text), text
+    except ValueError:
+        return True, 0.0, text
 
 
 def _mark_size(n: int) -> float:

@@ -28,14 +28,18 @@ def compared(named, n_failed=0):
 @pytest.mark.parametrize(
     ("named", "n_failed", "sentence"),
     [
-        ([2, 2, 2], 0, "All 3 combinations name k = 2: the answer survives these choices."),
-        ([None, None], 0, "All 2 combinations name no k: that survives these choices."),
-        ([2, 2], 1, "All 2 combinations (1 more could not be computed) name k = 2: the answer survives these choices."),
+        ([2, 2, 2], 0, "All 3 combinations of seed name k = 2: the answer survives these choices."),
+        ([None, None], 0, "Both combinations of seed name no k: that survives these choices."),
+        (
+            [2, 2],
+            1,
+            "Both combinations of seed (1 more could not be computed) name k = 2: the answer survives these choices.",
+        ),
         (
             [2, 7, 7, None],
             0,
-            "The answer does not survive these choices: of 4 combinations 2 name k = 7, 1 names no k and 1 names "
-            "k = 2.",
+            "The answer does not survive other choices: of 4 combinations of seed, 2 name k = 7, 1 names no k and 1 "
+            "names k = 2.",
         ),
         ([5], 0, "The only combination names k = 5: there is nothing to compare it with."),
         ([None], 0, "The only combination names no k: there is nothing to compare it with."),

@@ -45,7 +45,8 @@ def test_a_page_shows_the_answers_the_moves_and_what_failed(given, tmp_path, cap
     assert main([*map(str, command)]) == 0
     printed = capsys.readouterr().out
     assert (
-        "combinations (4 more could not be computed)" in printed and str(tmp_path / "out" / "compare.html") in printed
+        "the scaling and the seed (4 more could not be computed)" in printed
+        and str(tmp_path / "out" / "compare.html") in printed
     )
     text = (tmp_path / "out" / "compare.html").read_text(encoding="utf-8")
     page = BeautifulSoup(text, "html.parser")
