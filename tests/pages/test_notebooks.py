@@ -399,7 +399,9 @@ sys.exit(program.console())
 
 
 def test_a_ctrl_c_that_python_drops_stops_all_the_same():
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IN_A_FINALIZER], cwd=ROOT, capture_output=True, timeout=300)
+    done = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_IN_A_FINALIZER], cwd=ROOT, capture_output=True, timeout=300
+    )
     assert done.returncode == 130 and done.stderr.decode().endswith("the next run goes on from there.\n")
 
 
