@@ -6,7 +6,9 @@ import argparse
 import shlex
 import signal
 import sys
+import threading
 import time
+from _thread import interrupt_main
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -77,6 +79,14 @@ def _stop(*_: Any) -> NoReturn:
     """Say at once that a Ctrl-C has arrived, since ending takes a moment."""
     print("\nstopping", file=sys.stderr, flush=True)
     raise KeyboardInterrupt
+
+
+def _stop_again(lost: sys.UnraisableHookArgs) -> None:
+    """Stop again where a Ctrl-C was lost, since Python drops what is raised while an object is deleted."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        threading.Timer(0.1, interrupt_main).start()
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -321,6 +331,7 @@ def _sync(arguments: argparse.Namespace) -> int:
 def console() -> int:
     """Run a command as a program of its own, which a Ctrl-C stops at once."""
     signal.signal(signal.SIGINT, _stop)
+    sys.unraisablehook = _stop_again
     return main()
 
 

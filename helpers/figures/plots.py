@@ -752,6 +752,9 @@ def plot_specifications(answers: pd.DataFrame, choices: pd.DataFrame, deep: floa
     for ax in (top, middle, below):
         ax.grid(False, axis="x")
         ax.set(xticks=[], xlim=(-0.7, len(answers) - 0.3))
+    for ax in (top, middle):
+        ax.get_legend().set_in_layout(False)  # or the axes would become as narrow as it makes them
+        ax.set_title(" ")  # room for it
     return figure
 
 
@@ -775,11 +778,11 @@ def _draw_answers(ax: Axes, answers: pd.DataFrame) -> None:
     if levels:
         ax.plot(*zip(*levels), "_", color=_GREY, markersize=size + 3, label="a level")
     if named.any():
-        ax.plot(x[named], k[named], "o", color=GAIN, markersize=size + 1, label="the k that is named")
+        ax.plot(x[named], k[named], "o", color=GAIN, markersize=size + 1, label="k that is named")
     if not named.all():
         ax.plot(
             x[~named], k[~named], "o", markerfacecolor="none", markeredgecolor=LOSS, markersize=size + 1,
-            label="none is named: the convenient k",
+            label="none named: convenient k",
         )  # fmt: skip
     ax.set_ylabel("k")
     ax.yaxis.get_major_locator().set_params(integer=True)

@@ -442,9 +442,9 @@ def test_each_combination_has_its_k_its_levels_and_its_choices(named):
     top, middle, below = figure.axes
     drawn = {line.get_label(): line.get_xydata() for line in top.lines}
     known = [(x, k) for x, k in enumerate(named) if k]
-    for label in ("the k that is named", "a level"):
+    for label in ("k that is named", "a level"):
         assert [tuple(place) for place in drawn.get(label, [])] == known
-    rings = drawn.get("none is named: the convenient k", [])
+    rings = drawn.get("none named: convenient k", [])
     assert [tuple(place) for place in rings] == [(x, 2) for x, k in enumerate(named) if not k]
     taken = [place for line in below.lines if line.get_color() == "black" for place in line.get_xdata()]
     assert sorted(taken) == sorted([*range(len(named))] * 2)  # of each choice one value
