@@ -32,7 +32,7 @@ from .criteria.references import (
 from .criteria.table import compare_criteria, validity_indices
 from .criteria.verdict import Verdict, verdict
 from .images.collection import ImageSet
-from .images.datasets import load_images
+from .images.datasets import load_images, sample_images
 from .images.embeddings import Embeddings, embed_images
 from .parameters import Parameters
 
@@ -181,14 +181,32 @@ class Study:
         if "embeddings" in vars(self):
             raise ParameterError("A study of features has no images; open one of images with Study(Parameters(...)).")
         params = self.params
-        images = load_images(
-            params.dataset,
-            n_images=params.n_images,
-            random_state=params.random_state,
-            pictures=params.pictures,
-            groups=params.groups,
-            copies=params.copies,
+        return self._checked(
+            load_images(
+                params.dataset,
+                n_images=params.n_images,
+                random_state=params.random_state,
+                pictures=params.pictures,
+                groups=params.groups,
+                copies=params.copies,
+            )
         )
+
+    def draw_from(self, whole: ImageSet) -> None:
+        """Take the images from a collection that is open already, instead of opening it again.
+
+        Parameters
+        ----------
+        whole : ImageSet
+            All images of the data set.
+        """
+        params = self.params
+        self.images = self._checked(
+            sample_images(whole, params.n_images, params.random_state, params.groups, params.copies)
+        )
+
+    def _checked(self, images: ImageSet) -> ImageSet:
+        params = self.params
         images.comes_with(params.backbone, params.weights, params.precision)
         if len(images) > 1 and len(set(images.contents)) == 1:
             raise ParameterError(f"All {len(images):,} images of {params.dataset!r} are copies of one: {_NOTHING}.")
