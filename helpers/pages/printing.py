@@ -90,12 +90,13 @@ def join_pages(pages: Path, names: list[str]) -> str:
 
     soups = {name: BeautifulSoup((pages / f"{name}.html").read_text("utf-8"), "html.parser") for name in names}
     shell = BeautifulSoup((pages / f"{names[0]}.html").read_text("utf-8"), "html.parser")
-    articles = [_article(soup, name, names) for name, soup in soups.items()]
     _relocate(shell.head, names[0])
-    place = shell.find("article")
-    for article in reversed(articles):
-        place.insert_after(article)
-    place.decompose()
+    shell.body.clear()  # what is beside the articles, even if it is hidden, would begin a sheet of its own
+    place = shell.body
+    for kind in ("bd-main", "bd-content", "bd-article-container"):  # for the theme's rules
+        place.append(shell.new_tag("div", attrs={"class": kind}))
+        place = place.div
+    place.extend(_article(soup, name, names) for name, soup in soups.items())
     shell.html["data-theme"] = shell.html["data-mode"] = "light"
     return str(shell)
 
