@@ -32,6 +32,7 @@ from .criteria.references import (
 from .criteria.table import compare_criteria, validity_indices
 from .criteria.verdict import Verdict, verdict
 from .images.collection import ImageSet
+from .images.copies import first_of_copies
 from .images.datasets import load_images, sample_images
 from .images.embeddings import Embeddings, embed_images
 from .parameters import Parameters
@@ -208,7 +209,7 @@ class Study:
     def _checked(self, images: ImageSet) -> ImageSet:
         params = self.params
         images.comes_with(params.backbone, params.weights, params.precision)
-        if len(images) > 1 and len(set(images.contents)) == 1:
+        if len(images) > 1 and not first_of_copies(images.contents).any():
             raise ParameterError(f"All {len(images):,} images of {params.dataset!r} are copies of one: {_NOTHING}.")
         if "k_max" in params.model_fields_set:
             params.check_images(len(images))  # here, since embedding them takes long
