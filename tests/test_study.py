@@ -15,7 +15,7 @@ from helpers import study as module
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.criteria.halves import link_valleys, stability
 from helpers.figures import plots
-from helpers.images.embeddings import EmbeddingError
+from helpers.images.weights import EmbeddingError
 from helpers.pages.execution import open_images
 from helpers.parameters import Parameters
 from helpers.study import Study
