@@ -84,9 +84,17 @@ def _stop(*_: Any) -> NoReturn:
 def _stop_again(lost: sys.UnraisableHookArgs) -> None:
     """Stop again where a Ctrl-C was lost, since Python drops what is raised while an object is deleted."""
     if issubclass(lost.exc_type, KeyboardInterrupt):
-        threading.Timer(0.1, interrupt_main).start()
+        threading.Timer(0.1, _interrupt).start()
     else:
         sys.__unraisablehook__(lost)
+
+
+def _interrupt() -> None:
+    """Send this process a Ctrl-C that also ends a wait, where the system can."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        interrupt_main()
 
 
 def _parser() -> argparse.ArgumentParser:
