@@ -13,13 +13,16 @@ OPTIONS = $(if $(PARAMS),-f "$$PARAMS") $(if $(DATASET),-p dataset "$$DATASET") 
 export PARAMS DATASET SCHEDULER
 
 .DEFAULT_GOAL := help
-.PHONY: book books test lab bench params clean help
+.PHONY: book books pdf test lab bench params clean help
 
 book: $(READY)  ## execute the notebooks and build the book [PARAMS=file] [DATASET=name] [SCHEDULER=address] [ARGS=...]
 	@$(BIN)/python -m helpers book $(OPTIONS)
 
 books: $(READY)  ## build the book and, linked from page to page, others about digits and a sample of ImageNet
 	@$(BIN)/python -m helpers book $(OPTIONS) --with params/digits.yml params/imagenet.yml
+
+pdf: $(READY)  ## print the built book into one PDF, with a Chromium that is installed here
+	@$(BIN)/python -m helpers pdf $(ARGS)
 
 test: $(READY)  ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)

@@ -1,8 +1,9 @@
 """How many clusters? The computation behind the book.
 
-Parameters name images, images become features, features clusterings, clusterings numbers, and numbers a verdict; trials
-judge the criteria, figures draw, and pages tell. Imports run one way along the wings: core; images and clustering;
-parameters; criteria; study; trials; pages. Figures stand beside, and draw finished numbers.
+Parameters name images, images become features, features clusterings, clusterings numbers, and numbers a verdict;
+comparing asks what the verdict depends on, trials judge the criteria, figures draw, and pages tell. Imports run one way
+along the wings: core; images and clustering; parameters; criteria; study; comparing; trials; pages. Figures stand
+beside, and draw finished numbers.
 """
 
 import warnings

@@ -1,11 +1,14 @@
-"""The command line: ``python -m helpers run | book | export | verdict | params | sync``."""
+"""The command line: ``python -m helpers book | run | compare | export | verdict | pdf | students | params | sync``."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import signal
 import sys
+import threading
 import time
+from _thread import interrupt_main
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,15 +23,20 @@ except ModuleNotFoundError as missing:
         "or let `make book` do it."
     )
 
+from .comparing.combinations import Combination, combine, describe, parse_vary
+from .comparing.report import survival_sentence
 from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
 from .pages.book import build_book, how_to_open
+from .pages.comparison import compare_and_write, run_combinations
 from .pages.execution import check_used, run_notebook
 from .pages.export import COPIES, export_study, told_verdict
-from .pages.sources import NotebookError, values_in_cell
+from .pages.handouts import write_handouts
+from .pages.printing import print_pages
+from .pages.sources import NotebookError, page_names, values_in_cell
 from .pages.sync import sync
 from .pages.tables import N_REPRESENTATIVES
-from .parameters import PLACES, Parameters, load_parameters, parameter_table, parse_value
+from .parameters import PLACES, Parameters, load_parameters, parameter_table, parse_value, read_parameters
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -73,6 +81,22 @@ def _stop(*_: Any) -> NoReturn:
     raise KeyboardInterrupt
 
 
+def _stop_again(lost: sys.UnraisableHookArgs) -> None:
+    """Stop again where a Ctrl-C was lost, since Python drops what is raised while an object is deleted."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        threading.Timer(0.1, _interrupt).start()
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _interrupt() -> None:
+    """Send this process a Ctrl-C that also ends a wait, where the system can."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    else:
+        interrupt_main()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers", description="How many clusters?")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -93,9 +117,12 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="execute notebooks with strictly checked parameters")
     run.add_argument("notebooks", nargs="+", type=Path, metavar="NOTEBOOK")
     _add_parameter_options(run)
+    _add_vary_option(run, "execute them once with each combination of these values")
     run.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "runs", help="folder of the results")
     run.set_defaults(command=_run)
 
+    _add_compare(commands)
+    _add_teaching(commands)
     _add_export(commands)
 
     answer = commands.add_parser("verdict", help="print how many clusters there are, and why")
@@ -109,6 +136,30 @@ def _parser() -> argparse.ArgumentParser:
     written = commands.add_parser("sync", help="write what notebooks, README and API pages repeat of the helpers")
     written.set_defaults(command=_sync)
     return parser
+
+
+def _add_compare(commands: argparse._SubParsersAction) -> None:
+    compared = commands.add_parser("compare", help="see whether the answer survives other parameters")
+    compared.add_argument(
+        "files", nargs="*", metavar="FILE", help="YAML files of parameters to compare with each other"
+    )
+    _add_vary_option(compared, "compare all combinations of these values")
+    _add_parameter_option(compared)
+    compared.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "compare", help="folder of the page")
+    compared.set_defaults(command=_compare)
+
+
+def _add_teaching(commands: argparse._SubParsersAction) -> None:
+    pdf = commands.add_parser("pdf", help="print the built book into one PDF, or pages of it into one each")
+    pdf.add_argument("pages", nargs="*", metavar="PAGE", help="a page as in book/_toc.yml, such as notebooks/worksheet")
+    pdf.add_argument("-b", "--book", type=Path, default=ROOT / "_build" / "html", help="folder of the built book")
+    pdf.add_argument("-o", "--output", type=Path, default=ROOT / "_build" / "pdf", help="folder of the PDF")
+    pdf.set_defaults(command=_pdf)
+
+    students = commands.add_parser("students", help="write the notebooks without solutions, to hand out")
+    _add_parameter_options(students)
+    students.add_argument("-o", "--output", type=Path, required=True, help="folder of the notebooks")
+    students.set_defaults(command=_students)
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
@@ -140,10 +191,18 @@ def _at_least_one(text: str) -> int:
 
 
 def _add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    _add_parameter_option(parser)
+    parser.add_argument("-f", "--file", metavar="FILE", help="read parameters from a YAML file; -p wins over it")
+
+
+def _add_parameter_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a parameter"
     )
-    parser.add_argument("-f", "--file", metavar="FILE", help="read parameters from a YAML file; -p wins over it")
+
+
+def _add_vary_option(parser: argparse.ArgumentParser, purpose: str) -> None:
+    parser.add_argument("--vary", action="append", default=[], metavar="NAME=VALUE,VALUE", help=purpose)
 
 
 def _parameters(arguments: argparse.Namespace) -> Parameters:
@@ -178,6 +237,8 @@ def _run(arguments: argparse.Namespace) -> int:
     names = [path.name for path in arguments.notebooks]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise NotebookError(f"Two of the notebooks are called {twice[0]}, and their results would be one file.")
+    if arguments.vary:
+        return _run_each(arguments)
     for number, path in enumerate(arguments.notebooks, start=1):
         if remark := values_in_cell(path):
             print(remark)
@@ -186,6 +247,21 @@ def _run(arguments: argparse.Namespace) -> int:
         earlier = ", in place of an earlier one" if output.exists() else ""
         run_notebook(path, output, parameters, label=label)
         print(f"{path.name}: the executed notebook is {output}{earlier}")
+    return 0
+
+
+def _pdf(arguments: argparse.Namespace) -> int:
+    asked = {Path(name).name: [name] for name in arguments.pages} or {"book": page_names()}
+    for title, names in asked.items():
+        print(f"printing {len(names)} page{'s' if len(names) > 1 else ''}, which may take a minute", flush=True)
+        print(f"The PDF is {print_pages(arguments.book, names, arguments.output / f'{title}.pdf')}")
+    return 0
+
+
+def _students(arguments: argparse.Namespace) -> int:
+    parameters = _parameters(arguments)
+    written = write_handouts(arguments.output, parameters)
+    print(f"{len(written)} notebooks without solutions are in {arguments.output}")
     return 0
 
 
@@ -208,6 +284,41 @@ def _verdict(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _run_each(arguments: argparse.Namespace) -> int:
+    """Execute the notebooks with each combination of what is varied."""
+    for remark in filter(None, map(values_in_cell, arguments.notebooks)):
+        print(remark)
+    combinations = _combinations(arguments, [arguments.file] if arguments.file else [])
+    named = [*(name for name, _ in arguments.parameter), *combinations[0].choices]
+    page, n_failed = run_combinations(arguments.notebooks, combinations, arguments.output, named)
+    print(f"{n_failed or 'None'} of {len(arguments.notebooks) * len(combinations)} runs failed; all are on {page}")
+    return 1 if n_failed else 0
+
+
+def _combinations(arguments: argparse.Namespace, files: list[str]) -> list[Combination]:
+    """Combine what is varied, on each of some files of parameters."""
+    choices = parse_vary(arguments.vary)
+    for name, _ in arguments.parameter:
+        if name in choices:
+            raise ParameterError(f"{name} is both set by -p and varied; name its values after --vary alone.")
+    if twice := [file for number, file in enumerate(files) if file in files[:number]]:
+        raise ParameterError(f"The file {twice[0]} is there twice.")
+    given = {name: parse_value(name, text) for name, text in arguments.parameter}
+    return combine({file: read_parameters(file) | given for file in files} or {"": given}, choices)
+
+
+def _compare(arguments: argparse.Namespace) -> int:
+    started = time.monotonic()
+    options = [part for name, value in arguments.parameter for part in ("-p", name, value)]
+    options += [part for text in arguments.vary for part in ("--vary", text)]
+    command = shlex.join(["python", "-m", "helpers", "compare", *arguments.files, *options])
+    page, comparison = compare_and_write(_combinations(arguments, arguments.files), arguments.output, command)
+    for combination, sentence in comparison.failed:
+        print(f"{describe(combination.choices)}: {sentence}")
+    print(f"{survival_sentence(comparison)}\nThe page is {page}\n({time.monotonic() - started:.0f} s)")
+    return 0 if comparison.answered else 1
+
+
 def _params(arguments: argparse.Namespace) -> int:
     parameters = _parameters(arguments)
     print(parameter_table())
@@ -228,6 +339,7 @@ def _sync(arguments: argparse.Namespace) -> int:
 def console() -> int:
     """Run a command as a program of its own, which a Ctrl-C stops at once."""
     signal.signal(signal.SIGINT, _stop)
+    sys.unraisablehook = _stop_again
     return main()
 
 

@@ -280,7 +280,7 @@ def load_parameters(file: str | Path | None = None, **overrides: Any) -> Paramet
     >>> load_parameters(ROOT / "params" / "fast.yml", k_max=8).k_max
     8
     """
-    return Parameters(**{**(_read_yaml(Path(file)) if file else {}), **overrides})
+    return Parameters(**{**(read_parameters(file) if file else {}), **overrides})
 
 
 class _PlainNumbers(yaml.SafeLoader):
@@ -301,7 +301,15 @@ for _tag, _type, _pattern in (
     _PlainNumbers.add_constructor(_tag, lambda loader, node, of=_type: of(loader.construct_scalar(node)))
 
 
-def _read_yaml(file: Path) -> dict[str, Any]:
+def read_parameters(file: str | Path) -> dict[str, Any]:
+    """Read the values of a YAML file of parameters, which `Parameters` has yet to check.
+
+    Raises
+    ------
+    ParameterError
+        If the file cannot be read, or is not a mapping.
+    """
+    file = Path(file)
     try:
         values = yaml.load(file.read_text(encoding="utf-8"), _PlainNumbers)
     except (OSError, UnicodeDecodeError) as error:

@@ -32,7 +32,8 @@ from .criteria.references import (
 from .criteria.table import compare_criteria, validity_indices
 from .criteria.verdict import Verdict, verdict
 from .images.collection import ImageSet
-from .images.datasets import load_images
+from .images.copies import first_of_copies
+from .images.datasets import load_images, sample_images
 from .images.embeddings import Embeddings, embed_images
 from .parameters import Parameters
 
@@ -181,16 +182,34 @@ class Study:
         if "embeddings" in vars(self):
             raise ParameterError("A study of features has no images; open one of images with Study(Parameters(...)).")
         params = self.params
-        images = load_images(
-            params.dataset,
-            n_images=params.n_images,
-            random_state=params.random_state,
-            pictures=params.pictures,
-            groups=params.groups,
-            copies=params.copies,
+        return self._checked(
+            load_images(
+                params.dataset,
+                n_images=params.n_images,
+                random_state=params.random_state,
+                pictures=params.pictures,
+                groups=params.groups,
+                copies=params.copies,
+            )
         )
+
+    def draw_from(self, whole: ImageSet) -> None:
+        """Take the images from a collection that is open already, instead of opening it again.
+
+        Parameters
+        ----------
+        whole : ImageSet
+            All images of the data set.
+        """
+        params = self.params
+        self.images = self._checked(
+            sample_images(whole, params.n_images, params.random_state, params.groups, params.copies)
+        )
+
+    def _checked(self, images: ImageSet) -> ImageSet:
+        params = self.params
         images.comes_with(params.backbone, params.weights, params.precision)
-        if len(images) > 1 and len(set(images.contents)) == 1:
+        if len(images) > 1 and not first_of_copies(images.contents).any():
             raise ParameterError(f"All {len(images):,} images of {params.dataset!r} are copies of one: {_NOTHING}.")
         if "k_max" in params.model_fields_set:
             params.check_images(len(images))  # here, since embedding them takes long

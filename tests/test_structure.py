@@ -19,18 +19,19 @@ from helpers.core.conventions import ROOT
 from helpers.core.fingerprints import LIBRARIES, import_closure, imports_of
 
 # What each wing, and each module beside them, may import of the package; its own modules it may always import.
-_COMPUTING = ("core", "images", "clustering", "parameters", "criteria", "study")
+_COMPUTING = ("core", "images", "clustering", "parameters", "criteria", "study", "comparing")
 MAY_IMPORT = {
     "core": (),
     "images": ("core",),
     "clustering": ("core",),
     "parameters": ("core", "images"),
     "criteria": ("core", "clustering", "parameters"),
-    "study": _COMPUTING[:-1],
+    "study": _COMPUTING[:-2],
+    "comparing": _COMPUTING[:-1],
     "trials": _COMPUTING,
     "figures": ("core",),
     "pages": (*_COMPUTING, "trials", "figures"),
-    "__main__": ("core", "parameters", "pages"),
+    "__main__": ("core", "parameters", "comparing", "pages"),
 }
 FILES = sorted((ROOT / "helpers").rglob("*.py"))
 MODULES = [path for path in FILES if path.name != "__init__.py"]

@@ -15,6 +15,7 @@ from helpers import study as module
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.criteria.halves import link_valleys, stability
 from helpers.figures import plots
+from helpers.images.weights import EmbeddingError
 from helpers.pages.execution import open_images
 from helpers.parameters import Parameters
 from helpers.study import Study
@@ -232,6 +233,16 @@ def test_copies_of_one_image_are_refused_at_the_start(tmp_path):
         ParameterError, match="^All 4 images of .* that can be read look the same to the network 'pixels'"
     ):
         _ = Study(Parameters(**params)).embeddings
+
+
+def test_a_table_whose_paths_are_all_wrong_is_not_taken_for_copies_of_one_image(tmp_path):
+    (tmp_path / "photos.csv").write_text("path\n" + "".join(f"missing-{i}.png\n" for i in range(5)))
+    params = Parameters(
+        dataset=f"table:{tmp_path / 'photos.csv'}", backbone="pixels", k_max=3, cache_dir=str(tmp_path / "cache")
+    )
+    assert len(open_images(params, ["k_max"])) == 5
+    with pytest.raises(EmbeddingError, match="^None of the 5 images could be read; the first, missing-0.png: No such"):
+        _ = Study(params).embeddings
 
 
 def test_images_that_look_alike_in_different_files_are_refused_once_they_are_embedded(tmp_path):

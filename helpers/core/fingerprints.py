@@ -8,6 +8,7 @@ import importlib.util
 import json
 import platform
 import sys
+import threading
 from contextlib import suppress
 from functools import cache, lru_cache
 from importlib import metadata
@@ -134,6 +135,8 @@ def _read_source(path: Path) -> list[str]:
 _FILES = _module_files()
 # As they were when this process began: what it runs, unless a source was edited before its module was imported.
 _SOURCES = {name: _read_source(path) for name, path in _FILES.items()}
+# In Python 3.11 two threads that parse at once can fail with "AST constructor recursion depth mismatch".
+_PARSING = threading.Lock()
 
 
 @cache
@@ -149,7 +152,9 @@ def imports_of(module: str) -> frozenset[str]:
     """
     package = module if _FILES[module].name == "__init__.py" else module.rpartition(".")[0]
     named: set[str] = set()
-    for node in ast.walk(ast.parse(_SOURCES[module][0])):
+    with _PARSING:
+        tree = ast.parse(_SOURCES[module][0])
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             named.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

@@ -153,10 +153,10 @@ def _check_size(n_samples: int, k_values: Sequence[int]) -> None:
         raise ValueError(f"k = {k_values}, the index of curves, must be one or more whole numbers, ascending.")
 
 
-def _check_named(named: Mapping[str, Sequence[int]], ks: Sequence[int]) -> None:
+def _check_named(named: Mapping[str, Sequence[int]], k_values: Sequence[int]) -> None:
     for name, values in named.items():
-        if not set(values) <= set(ks):
-            raise ValueError(f"{name} = {list(values)} is not possible: the page has k = {ks}.")
+        if not set(values) <= set(k_values):
+            raise ValueError(f"{name} = {list(values)} is not possible: the page has k = {k_values}.")
 
 
 def _check(name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:

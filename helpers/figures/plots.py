@@ -724,6 +724,91 @@ def plot_criteria(criteria: pd.DataFrame, preferred: dict[str, list[int]]) -> Fi
     return figure
 
 
+def plot_specifications(answers: pd.DataFrame, choices: pd.DataFrame, deep: float) -> Figure:
+    """Draw the answers of several combinations side by side, in their order, and below them what was chosen.
+
+    Parameters
+    ----------
+    answers : DataFrame
+        Of a `helpers.comparing.answers.Comparison`.
+    choices : DataFrame of str
+        What was chosen, of the same rows.
+    deep : float
+        The least valley that counts.
+    """
+    rows = [(name, value) for name in choices for value in sorted(set(choices[name]), key=_by_number)]
+    heights = [2.1, 1.5, 0.27 * max(len(rows), 1) + 0.1]
+    figure, (top, middle, below) = plt.subplots(
+        3, 1, figsize=(7.2, sum(heights) + 0.9), height_ratios=heights, sharex=True, layout="constrained"
+    )
+    _draw_answers(top, answers)
+    x, size = np.arange(len(answers)), _mark_size(len(answers))
+    middle.plot(x, answers["valley"], "s", color=LOSS, markersize=size, label="valley")
+    middle.plot(x, answers["score"], "o", color=GAIN, markersize=size, label="score")
+    middle.axhline(deep, color=LOSS, linestyle="--", linewidth=1, label=f"a valley that counts: {deep:g}")
+    middle.set_ylabel("at this k")
+    _legend_above(middle)
+    _draw_choices(below, choices, rows)
+    for ax in (top, middle, below):
+        ax.grid(False, axis="x")
+        ax.set(xticks=[], xlim=(-0.7, len(answers) - 0.3))
+    for ax in (top, middle):
+        ax.get_legend().set_in_layout(False)  # or the axes would become as narrow as it makes them
+        ax.set_title(" ")  # room for it
+    return figure
+
+
+def _by_number(text: str) -> tuple[bool, float, str]:
+    """Put texts of numbers in their order, before all others."""
+    try:
+        return False, float(text), text
+    except ValueError:
+        return True, 0.0, text
+
+
+def _mark_size(n: int) -> float:
+    return float(np.clip(140 / max(n, 1), 2, 7))
+
+
+def _draw_answers(ax: Axes, answers: pd.DataFrame) -> None:
+    """Draw the k that each combination names or, in a ring, takes for convenience, and its levels as dashes."""
+    x, size, named = np.arange(len(answers)), _mark_size(len(answers)), answers["n_clusters"].notna().to_numpy()
+    k = answers["convenience"].to_numpy()
+    levels = [(place, level) for place, ks in enumerate(answers["levels"]) for level in ks]
+    if levels:
+        ax.plot(*zip(*levels), "_", color=_GREY, markersize=size + 3, label="a level")
+    if named.any():
+        ax.plot(x[named], k[named], "o", color=GAIN, markersize=size + 1, label="k that is named")
+    if not named.all():
+        ax.plot(
+            x[~named], k[~named], "o", markerfacecolor="none", markeredgecolor=LOSS, markersize=size + 1,
+            label="none named: convenient k",
+        )  # fmt: skip
+    ax.set_ylabel("k")
+    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.margins(y=0.15)
+    _legend_above(ax)
+
+
+def _draw_choices(ax: Axes, choices: pd.DataFrame, rows: list[tuple[str, str]]) -> None:
+    """Draw a row of dots for each value of each choice, filled where it was taken."""
+    size = _mark_size(len(choices))
+    for y, (name, value) in enumerate(rows):
+        taken = (choices[name] == value).to_numpy()
+        x = np.arange(len(choices))
+        ax.plot(x, np.full(len(x), y), "o", color="#d5d9de", markersize=size / 2, zorder=1)
+        ax.plot(x[taken], np.full(taken.sum(), y), "o", color="black", markersize=size, zorder=2)
+        if y and rows[y - 1][0] != name:
+            ax.axhline(y - 0.5, color="#b9bfc6", linewidth=0.8)
+    ax.set(ylim=(len(rows) - 0.5, -0.5), xlabel="combinations, in the order of their answers")
+    ax.set_yticks(range(len(rows)), [f"{name}: {value}" for name, value in rows], fontsize="small")
+    labels = ax.get_yticklabels()
+    for label in labels:
+        show_as_it_is(label, _LEGEND_WIDTH)
+    ax.set_yticks(range(len(rows)), [label.get_text() for label in labels])  # kept where they are drawn again
+    ax.grid(False)
+
+
 def plot_timings(timings: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw seconds against size on logarithmic axes, a line for each column."""
     ax = _axes(ax)

@@ -101,11 +101,7 @@ def load_images(
     images = kind.load(argument=dataset.partition(":")[2], pictures=pictures, random_state=random_state)
     images = replace(images, dataset=dataset, credit=kind.credit, takes_pictures=bool(kind.pictures))
     images = _as_first_found(images, [dataset, pictures, random_state])
-    if copies == "drop":
-        images = drop_copies(images)
-    if n_images is not None:
-        images = replace(_sample(images, n_images, random_state), left_out=images.left_out)
-    return group_images(images, groups)
+    return sample_images(images, n_images, random_state, groups, copies)
 
 
 def _as_first_found(images: ImageSet, opened: list[Any]) -> ImageSet:
@@ -259,6 +255,7 @@ def _register_synthetic(name: str) -> Callable[[Callable], Callable]:
             credit="Synthetic features, drawn at random by helpers/images/datasets.py",
             comes_as_features=True,
             features_are="drawn at random",
+            drawn=True,
         )
         def load(*, random_state: int, **_: object) -> ImageSet:
             X, clusters = draw(np.random.default_rng(random_state))
@@ -410,6 +407,23 @@ def _existing_folder(path: str, owner: str) -> Path:
 
 
 # --- samples ----------------------------------------------------------------------------------------------------------
+
+
+def sample_images(
+    images: ImageSet, n_images: int | None, random_state: int, groups: str | None, copies: str
+) -> ImageSet:
+    """Leave copies out of an open collection, draw a sample and group it; the parameters are those of `load_images`.
+
+    Raises
+    ------
+    ParameterError
+        If the collection has fewer images than asked for; or as `group_images`.
+    """
+    if copies == "drop":
+        images = drop_copies(images)
+    if n_images is not None:
+        images = replace(_sample(images, n_images, random_state), left_out=images.left_out)
+    return group_images(images, groups)
 
 
 def _sample(images: ImageSet, n_images: int, random_state: int) -> ImageSet:

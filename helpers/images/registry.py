@@ -42,6 +42,8 @@ class DatasetKind:
         How the names of the files end that its argument may be, where these are none of pictures.
     needs_network : bool
         Whether it may have to be downloaded.
+    drawn : bool
+        Whether it is drawn at random, so that another `random_state` gives others.
     """
 
     name: str
@@ -53,6 +55,7 @@ class DatasetKind:
     features_are: str = ""
     endings: tuple[str, ...] = ()
     needs_network: bool = False
+    drawn: bool = False
 
     @property
     def full_name(self) -> str:

@@ -387,25 +387,16 @@ def _playground() -> dict[str, bytes]:
 
 
 def _slides(chapters: dict[str, str]) -> dict[str, bytes]:
-    """Collect the outputs of cells tagged ``slide``, as Markdown with a section for each notebook, and its pictures.
+    """Collect what each cell tagged ``slide`` shows, as a file of Markdown by notebook and cell, and its pictures.
 
-    `chapters` are executed notebooks, from `_for_its_page`.
+    `chapters` are executed notebooks, from `_for_its_page`; the page of slides includes the files.
     """
-    files, lines = {}, []
+    files = {}
     for name, text in chapters.items():
-        cells = json.loads(text)["cells"]
-        tagged = [cell for cell in cells if "slide" in cell["metadata"].get("tags", [])]
-        outputs = [(cell, output["data"]) for cell in tagged for output in cell["outputs"] if "data" in output]
-        if outputs:
-            lines += [f"## {_joined(cells[0]['source']).splitlines()[0].lstrip('# ')}", ""]
-        for number, (cell, data) in enumerate(outputs, start=1):
-            if "image/png" in data:
-                picture = f"_generated/{Path(name).stem}-{number}.png"
-                files[f"book/{picture}"] = base64.b64decode(_joined(data["image/png"]))
-                lines += _slide(picture, cell["metadata"].get("mystnb", {}))
-            else:
-                lines += [_joined(data.get("text/markdown", data.get("text/plain", ""))), ""]
-    return {**files, "book/_generated/slides.md": "\n".join(lines).encode()}
+        for cell in json.loads(text)["cells"]:
+            if "slide" in cell["metadata"].get("tags", []):
+                files |= _slide(f"_generated/slides/{Path(name).stem}-{cell['id']}", cell)
+    return files
 
 
 def _joined(text: str | list[str]) -> str:
@@ -413,13 +404,19 @@ def _joined(text: str | list[str]) -> str:
     return "".join(text)
 
 
-def _slide(picture: str, page: dict[str, Any]) -> list[str]:
-    """Write a picture and its caption in Markdown; a figure would be numbered, and on a slide it has no chapter."""
-    image = page.get("image", {})
-    alt, kind = image.get("alt", ""), image.get("classes", "chart")
-    caption = page.get("figure", {}).get("caption", "")
-    lines = [f"```{{image}} {picture}", f":class: {kind}", f":alt: {alt}", "```", ""]
-    return [*lines, ":::{container} slide-caption", caption, ":::", ""] if caption else lines
+def _slide(path: str, cell: dict[str, Any]) -> dict[str, bytes]:
+    """Write the outputs of a cell; a picture has no caption, since the slide has a message of its own."""
+    files, lines = {}, []
+    image = cell["metadata"].get("mystnb", {}).get("image", {})
+    for number, data in enumerate((output["data"] for output in cell["outputs"] if "data" in output), start=1):
+        if "image/png" in data:
+            picture = f"{path}-{number}.png"
+            files[f"book/{picture}"] = base64.b64decode(_joined(data["image/png"]))
+            lines += [f"```{{image}} {picture}", f":class: {image.get('classes', 'chart')}"]
+            lines += [f":alt: {image.get('alt', '')}", "```", ""]
+        else:
+            lines += [_joined(data.get("text/markdown", data.get("text/plain", ""))), ""]
+    return files | {f"book/{path}.md": "\n".join(lines).encode()}
 
 
 def _write_stage(files: dict[str, bytes], stage_dir: Path) -> None:

@@ -21,6 +21,7 @@ from ..core.runs import one_run
 from ..core.scheduling import LOCAL, use_scheduler
 from ..images.backbones import load_backbone
 from ..images.collection import ChangedImageError, CollectionError, ImageSet
+from ..images.copies import first_of_copies
 from ..images.weights import ChangedWeightsError
 from ..parameters import Parameters
 from ..study import Study
@@ -153,7 +154,7 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     except CollectionError as error:
         raise NotebookError(str(error)) from None
     if "k_max" in names:
-        parameters.check_images(len(images), len(set(images.contents)))
+        parameters.check_images(len(images), len(set(first_of_copies(images.contents).tolist())))
     if "weights" in names and parameters.weights is not None:
         _check_weights(parameters, images)
     return images

@@ -32,6 +32,7 @@ from .tables import N_REPRESENTATIVES, READING, image_table, k_to_take, take_hom
 
 COPIES = ("file", "link")
 _MANIFEST = "manifest.json"
+_MADE_BY = "python -m helpers export"
 _README = """\
 # What was exported
 
@@ -102,10 +103,22 @@ def export_study(
             new = Path(work, "new")
             _write_all(study, new, copy, n_representatives)
             _check_replaced(folder)
-            if folder.exists():
-                os.rename(folder, Path(work, "previous"))
-            os.rename(new, folder)
+            _put_in_place(new, folder, Path(work, "previous"))
     return f"{_sentence(study)} It is in {folder}, and README.md there says what is what."
+
+
+def _put_in_place(new: Path, folder: Path, previous: Path) -> None:
+    """Put a new folder in the place of another, which comes back if that does not succeed."""
+    if not folder.exists():
+        os.rename(new, folder)
+        return
+    os.rename(folder, previous)
+    try:
+        os.rename(new, folder)
+    except BaseException:
+        if not folder.exists():
+            os.rename(previous, folder)
+        raise
 
 
 @one_run()
@@ -147,18 +160,29 @@ def _sentence(study: Study) -> str:
 
 def _check_replaced(folder: Path) -> None:
     """Refuse to replace a folder that holds anything but an earlier export as it was written."""
+    if Path.cwd().is_relative_to(folder):
+        raise NotebookError(f"{folder} is where you are, and would be replaced; name a folder in it as --output.")
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    try:
-        known = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, KeyError, TypeError):
+    known = _known_contents(folder)
+    if known is None:
         raise NotebookError(
             f"{folder} is there and is no earlier export, which alone is replaced; name another --output."
-        ) from None
+        )
     for name, content in _contents(folder).items():
         if known.get(name) != content:
             done = "has changed" if name in known else "was added"
             raise NotebookError(f"{folder} is an earlier export in which {name} {done}; name another --output.")
+
+
+def _known_contents(folder: Path) -> dict[str, str] | None:
+    """Read which files an earlier export wrote, and what was in them; None where the folder is none."""
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text(encoding="utf-8"))
+        known = manifest["files"] if manifest["made_by"] == _MADE_BY else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return known if isinstance(known, dict) else None
 
 
 def _contents(folder: Path) -> dict[str, str]:
@@ -186,7 +210,7 @@ def _write_all(study: Study, folder: Path, copy: str | None, n_representatives: 
     if copy:
         _copy_images(study, folder / "clusters", copy)
     write_atomically(folder / "README.md", lambda file: file.write(_readme(study).encode()))
-    manifest = {"made_by": "python -m helpers export", "files": _contents(folder)}
+    manifest = {"made_by": _MADE_BY, "files": _contents(folder)}
     write_atomically(folder / _MANIFEST, lambda file: file.write(json.dumps(manifest, indent=1).encode()))
 
 

@@ -46,13 +46,24 @@ def notebook_sources(source_dir: Path = ROOT) -> list[Path]:
     >>> [path.name for path in notebook_sources()][:2]
     ['question.ipynb', 'embeddings.ipynb']
     """
-    contents = read_yaml(source_dir, "book/_toc.yml")
-    names = [name for name in _files_in(contents) if name.startswith("notebooks/")]
+    names = [name for name in page_names(source_dir) if name.startswith("notebooks/")]
     paths = [source_dir / f"{name}.ipynb" for name in names]
     for name, path in zip(names, paths):
         if not path.is_file():
             raise NotebookError(f"book/_toc.yml names {name}, but there is no {name}.ipynb.")
     return paths
+
+
+def page_names(source_dir: Path = ROOT) -> list[str]:
+    """List all pages in the order of the table of contents, the first page first.
+
+    Raises
+    ------
+    ParameterError, NotebookError
+        As `notebook_sources`.
+    """
+    contents = read_yaml(source_dir, "book/_toc.yml")
+    return [str(contents["root"]), *_files_in(contents)]
 
 
 def notebooks_left_out(source_dir: Path = ROOT) -> list[str]:

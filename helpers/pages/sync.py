@@ -14,7 +14,7 @@ from ..parameters import parameter_table
 from .sources import NotebookError, clean_source, notebook_sources
 
 # The wings and the modules beside them, in the order in which they import each other; figures stand beside.
-WINGS = ("core", "images", "clustering", "parameters", "criteria", "study", "trials", "figures", "pages")
+WINGS = ("core", "images", "clustering", "parameters", "criteria", "study", "comparing", "trials", "figures", "pages")
 _PACKAGE = Path(__file__).parents[1]
 _API_INTRODUCTION = """\
 # The helpers

@@ -53,6 +53,37 @@ def test_relative_imports_of_a_package_start_in_it(monkeypatch):
     assert imports_in(monkeypatch, "helpers.core", source) == expected
 
 
+PARSED_BY_THREADS = """
+import gc, sys, threading
+from helpers.core import fingerprints
+
+class Cycle:
+    def __init__(self):
+        self.me = self
+    def __del__(self):  # Python code that the collector runs in the middle of a parse, where threads change places
+        sum(range(200))
+
+def parse():
+    for module in 5 * list(fingerprints._FILES)[:25]:
+        Cycle()
+        fingerprints.imports_of.__wrapped__(module)
+
+sys.setswitchinterval(1e-6)
+gc.set_threshold(50)
+threading.excepthook = lambda failed: print(failed.exc_value)
+threads = [threading.Thread(target=parse) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_sources_are_parsed_by_one_thread_at_a_time():
+    done = subprocess.run([sys.executable, "-c", PARSED_BY_THREADS], cwd=ROOT, capture_output=True, check=True)
+    assert done.stdout.decode() == ""
+
+
 def test_a_closure_goes_on_from_module_to_module_and_holds_their_packages(monkeypatch):
     imports = {"helpers.a.b": {"helpers.c"}, "helpers.c": {"helpers.a.b", "helpers.d.e"}}
     monkeypatch.setattr(fingerprints, "_FILES", dict.fromkeys(["helpers.a.b", "helpers.c", "helpers.d.e"]))

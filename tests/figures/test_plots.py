@@ -36,6 +36,19 @@ DISTANCES = pd.DataFrame({"a": [0.9, 0.8, 0.7, 0.6], "b": [1.4, 1.2, 1.0, 0.8]},
 VALLEYS = pd.DataFrame({"valley": [0.2, 0.6, 0.3, -0.4], "valley_spread": 0.1}, index=TABLE.index)
 INTERVALS = pd.DataFrame({"mean": [0.3, 0.1], "low": [0.2, 0.0], "high": [0.5, 0.2]}, index=["score", "verdict"])
 
+
+def specifications(named):
+    """Make the answers of some combinations, of which the k that is named may be missing, and their choices."""
+    n = len(named)
+    answers = pd.DataFrame(
+        {"n_clusters": pd.array(named, "Int64"), "levels": [[k] if k else [] for k in named],
+         "convenience": [k or 2 for k in named], "score": 0.2, "valley": [np.nan, *[0.5] * (n - 1)]},
+    )  # fmt: skip
+    return answers, pd.DataFrame(
+        {"a": [f"${i % 2}$" for i in range(n)], "dataset": [f"{i % 3}" * 90 for i in range(n)]}
+    )
+
+
 AXES = {
     "explained variance": lambda ax: plots.plot_explained_variance(np.array([0.6, 0.3, 0.1]), 2, ax),
     "map": lambda ax: plots.plot_map(RNG.normal(size=(60, 2)), LABELS[1], "map", ax),
@@ -420,3 +433,22 @@ def test_clusterings_side_by_side():
     assert [ax.get_title() for ax in figure.axes] == ["one", "two", "three", "four", "", ""]
     colors = {tuple(color) for color in figure.axes[2].collections[0].get_facecolor()}
     assert len(colors) == 4
+
+
+@pytest.mark.parametrize("named", [[2], [None], [None, 2, 2, 7], list(range(2, 16)) * 10], ids=len)
+def test_each_combination_has_its_k_its_levels_and_its_choices(named):
+    answers, choices = specifications(named)
+    figure = plots.plot_specifications(answers, choices, 0.25)
+    top, middle, below = figure.axes
+    drawn = {line.get_label(): line.get_xydata() for line in top.lines}
+    known = [(x, k) for x, k in enumerate(named) if k]
+    for label in ("k that is named", "a level"):
+        assert [tuple(place) for place in drawn.get(label, [])] == known
+    rings = drawn.get("none named: convenient k", [])
+    assert [tuple(place) for place in rings] == [(x, 2) for x, k in enumerate(named) if not k]
+    taken = [place for line in below.lines if line.get_color() == "black" for place in line.get_xdata()]
+    assert sorted(taken) == sorted([*range(len(named))] * 2)  # of each choice one value
+    figure.canvas.draw()
+    labels = [label.get_text() for label in below.get_yticklabels()]
+    assert labels[0] == "a: $0$" and all("…" in label for label in labels if label.startswith("dataset"))
+    plt.close(figure)

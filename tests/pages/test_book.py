@@ -221,26 +221,31 @@ def test_parameters_that_were_set_are_a_fold_and_the_code_stays():
     assert other.metadata == {"tags": ["parameters"]}
 
 
-def test_a_slide_has_its_caption_and_its_text_alternative():
+def test_what_a_slide_shows_is_a_file_with_its_picture_and_its_text_alternative():
     page = {"image": {"alt": "A curve."}, "figure": {"caption": "It falls."}}
     cells = [(code, {"tags": ["slide"], "mystnb": page}) for code in ("plot()", "plots.plot_images(x)")]
-    files = _slides({"elbow.ipynb": _for_its_page(executed_notebook(*cells))})
-    lines = files["book/_generated/slides.md"].decode().splitlines()
-    assert lines[0] == "## The elbow" and files["book/_generated/elbow-2.png"] == b"hello"
-    assert lines.count(":alt: A curve.") == 2 and lines.count("It falls.") == 2
-    assert [line for line in lines if line.startswith(":class:")] == [":class: chart", ":class: photographs"]
+    notebook = nbformat.reads(_for_its_page(executed_notebook(*cells, ("1", {}))), as_version=4)
+    for number, cell in enumerate(notebook.cells):
+        cell.id = f"cell-{number}"
+    files = _slides({"elbow.ipynb": nbformat.writes(notebook)})
+    assert files.pop("book/_generated/slides/elbow-cell-1-1.png") == b"hello"
+    lines = files["book/_generated/slides/elbow-cell-1.md"].decode().splitlines()
+    assert lines == ["```{image} _generated/slides/elbow-cell-1-1.png", ":class: chart", ":alt: A curve.", "```"]
+    assert ":class: photographs" in files["book/_generated/slides/elbow-cell-2.md"].decode()
+    assert len(files) == 3
 
 
 def test_figures_and_exercises_are_numbered_by_chapter(book):
     """Of chapters, by their number, of appendices, by a letter; of the question, which comes first, by nothing."""
     prefixes = {}
-    for chapter in CHAPTERS:
+    chapters = [chapter for chapter in CHAPTERS if chapter != "worksheet"]  # which is of the kit
+    for chapter in chapters:
         page = (book.pages / "notebooks" / f"{chapter}.html").read_text(encoding="utf-8")
         numbers = re.findall(r'class="caption-number">\s*(?:Fig\.|Exercise) ([\w.]+)', page)
         assert len(numbers) > 1
         (prefixes[chapter],) = {number.rpartition(".")[0] for number in numbers}
     first, *others = prefixes.values()
-    n_chapters = len(CHAPTERS) - 4  # without the question and three appendices
+    n_chapters = len(chapters) - 4  # without the question and three appendices
     assert first == "" and others == [*map(str, range(1, n_chapters + 1)), "A", "B", "C"]
 
 
@@ -619,7 +624,10 @@ def test_no_number_of_the_run_is_typed_into_the_prose():
             )
         )
         prose = re.sub(
-            r"```\{(?:exercise|dropdown)\}.*?```|\{solution-start\}.*?\{solution-end\}", "", prose, flags=re.DOTALL
+            r"````?\{(?:exercise|dropdown|solution)\}.*?\n````?(?=\n|$)|:::\{quiz\}.*?\n:::|\{solution-start\}.*?\{solution-end\}",
+            "",
+            prose,
+            flags=re.DOTALL,
         )
         prose = without_fences(prose)
         prose = re.sub(r"\{glue:[^}]*\}`[^`]*`|\$[^$]*\$|`[^`]*`", "", prose)

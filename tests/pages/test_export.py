@@ -235,7 +235,7 @@ def test_an_earlier_export_is_replaced_and_nothing_else(study, tmp_path, monkeyp
         calls.append(folder)
         folder.mkdir()
         (folder / "clusters.csv").write_text("image\n")
-        contents = {"files": module._contents(folder)}
+        contents = {"made_by": "python -m helpers export", "files": module._contents(folder)}
         (folder / "manifest.json").write_text(json.dumps(contents))
 
     monkeypatch.setattr(module, "_write_all", write)
@@ -256,6 +256,39 @@ def test_an_earlier_export_is_replaced_and_nothing_else(study, tmp_path, monkeyp
         export_study(study.params, home)
     assert (home / "notes.txt").read_text() == "mine" and len(calls) == 2
     assert os.listdir(tmp_path) == ["home"]
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        '{"files": {}}',
+        '{"files": ["a.js"], "made_by": "python -m helpers export"}',
+        "[]",
+        "[" * 100_000,
+        '{"made_by": 1}',
+    ],
+)
+def test_a_folder_of_another_program_is_not_taken_for_an_export(manifest, tmp_path):
+    (tmp_path / "manifest.json").write_text(manifest)
+    with pytest.raises(NotebookError, match="is there and is no earlier export"):
+        export_study(Parameters(dataset="digits"), tmp_path)
+    assert (tmp_path / "manifest.json").read_text() == manifest
+
+
+def test_the_folder_where_one_is_is_not_replaced(tmp_path, monkeypatch):
+    (tmp_path / "inside").mkdir()
+    monkeypatch.chdir(tmp_path / "inside")
+    for folder in (tmp_path, tmp_path / "inside"):
+        with pytest.raises(NotebookError, match="is where you are, and would be replaced"):
+            export_study(Parameters(dataset="digits"), folder)
+
+
+def test_an_earlier_export_comes_back_where_it_cannot_be_replaced(tmp_path):
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "clusters.csv").write_text("image")
+    with pytest.raises(FileNotFoundError):
+        module._put_in_place(tmp_path / "missing", tmp_path / "home", tmp_path / "previous")
+    assert (tmp_path / "home" / "clusters.csv").read_text() == "image"
 
 
 def test_a_failure_leaves_what_was_there(study, tmp_path, monkeypatch):
