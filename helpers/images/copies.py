@@ -13,6 +13,7 @@ from .collection import ImageSet, unreadable
 # Two images are near-duplicates if they are nearer to each other than this share of the usual distance to the nearest
 # other image.
 NEAR = 0.1
+_RULE = f"at most {NEAR:.0%} as far apart as neighbours usually are"
 
 
 def first_of_copies(contents: Sequence[str]) -> np.ndarray:
@@ -128,8 +129,8 @@ def copies_sentence(n_copies: int, n_near: int, *, dropped: bool = False) -> str
     Examples
     --------
     >>> copies_sentence(0, 1)
-    'No image is a copy of another, and one pair is nearly the same, at most 10% as far apart as is usual.'
-    >>> copies_sentence(2, 0).partition(", at most")[0]
+    'No image is a copy of another, and one pair is nearly the same (at most 10% as far apart as neighbours usually are).'
+    >>> copies_sentence(2, 0).partition(" (")[0]
     '2 images are copies of others, to the byte, and no two others are nearly the same'
     """
     copies = "No image is a copy of another" if not dropped else "Copies are left out here"
@@ -137,4 +138,4 @@ def copies_sentence(n_copies: int, n_near: int, *, dropped: bool = False) -> str
         many = "s are copies of others" if n_copies > 1 else " is a copy of another"
         copies = f"{n_copies:,} image{many}, to the byte"
     pairs = {0: f"no two {'others ' if n_copies else ''}are", 1: "one pair is"}.get(n_near, f"{n_near:,} pairs are")
-    return f"{copies}, and {pairs} nearly the same, at most {NEAR:.0%} as far apart as is usual."
+    return f"{copies}, and {pairs} nearly the same ({_RULE})."
