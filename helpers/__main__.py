@@ -27,6 +27,7 @@ from .comparing.combinations import Combination, combine, describe, parse_vary
 from .comparing.report import survival_sentence
 from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
+from .images.datasets import check_apart
 from .pages.book import build_book, how_to_open
 from .pages.comparison import compare_and_write, run_combinations
 from .pages.execution import check_used, run_notebook
@@ -207,7 +208,14 @@ def _add_vary_option(parser: argparse.ArgumentParser, purpose: str) -> None:
 
 def _parameters(arguments: argparse.Namespace) -> Parameters:
     overrides = {name: parse_value(name, text) for name, text in arguments.parameter}
-    return load_parameters(arguments.file, **overrides)
+    parameters = load_parameters(arguments.file, **overrides)
+    _check_output(arguments, parameters)
+    return parameters
+
+
+def _check_output(arguments: argparse.Namespace, parameters: Parameters) -> None:
+    if "output" in arguments:
+        check_apart(parameters.dataset, arguments.output or ROOT / "_build")
 
 
 def _book(arguments: argparse.Namespace) -> int:
@@ -227,7 +235,10 @@ def _beside(arguments: argparse.Namespace) -> dict[str, Parameters]:
     names = [file.stem for file in files]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise ParameterError(f"Two of the files are called {twice[0]}, and their books would be one folder.")
-    return {name: load_parameters(file, **where) for name, file in zip(names, files)}
+    books = {name: load_parameters(file, **where) for name, file in zip(names, files)}
+    for parameters in books.values():
+        _check_output(arguments, parameters)
+    return books
 
 
 @one_run()
@@ -304,7 +315,10 @@ def _combinations(arguments: argparse.Namespace, files: list[str]) -> list[Combi
     if twice := [file for number, file in enumerate(files) if file in files[:number]]:
         raise ParameterError(f"The file {twice[0]} is there twice.")
     given = {name: parse_value(name, text) for name, text in arguments.parameter}
-    return combine({file: read_parameters(file) | given for file in files} or {"": given}, choices)
+    combinations = combine({file: read_parameters(file) | given for file in files} or {"": given}, choices)
+    for combination in combinations:
+        _check_output(arguments, combination.params)
+    return combinations
 
 
 def _compare(arguments: argparse.Namespace) -> int:
@@ -339,6 +353,8 @@ def _sync(arguments: argparse.Namespace) -> int:
 def console() -> int:
     """Run a command as a program of its own, which a Ctrl-C stops at once."""
     signal.signal(signal.SIGINT, _stop)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # a path may hold bytes that are no letters
     sys.unraisablehook = _stop_again
     return main()
 

@@ -315,7 +315,7 @@ def read_parameters(file: str | Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not text in UTF-8"
         raise ParameterError(f"The parameter file {file} cannot be read: {reason}.") from None
-    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist is a ValueError
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # a date that does not exist is a ValueError
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 1}" if mark else ""
         raise ParameterError(f"The parameter file {file} is not valid YAML{where}.") from None
@@ -341,10 +341,12 @@ def parse_value(name: str, text: str) -> Any:
         raise ParameterError(_unknown(name))
     if "string" in _types(name) or text in _NULL:
         return _plain(name, text)
+    if not text.isascii():  # Python reads the digits of every script, papermill and YAML do not
+        return text
     try:
         if "array" in _types(name):
             return yaml.load(text, _PlainNumbers)
-        return int(text) if "integer" in _types(name) and re.fullmatch(r"[-+]?\d+", text) else float(text)
+        return int(text) if "integer" in _types(name) and re.fullmatch(r"[-+]?[0-9]+", text) else float(text)
     except (yaml.YAMLError, ValueError):
         return text
 

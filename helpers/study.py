@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from numbers import Integral
 from pathlib import Path
@@ -13,7 +14,14 @@ import pandas as pd
 from PIL import Image
 
 from .clustering.centring import check_points
-from .clustering.reduction import PrincipalComponents, check_float32, fit_pca, fit_umap, normalize_features
+from .clustering.reduction import (
+    PrincipalComponents,
+    check_float32,
+    count_different,
+    fit_pca,
+    fit_umap,
+    normalize_features,
+)
 from .clustering.silhouette import SilhouetteDetails, silhouette_details, silhouette_table
 from .clustering.sweep import KMeansSweep, count_distinct, sweep_kmeans
 from .core.cache import cached, check_folder
@@ -105,6 +113,8 @@ class Study:
         >>> Study.of_folder("/my/photos", k_max=8).params.changed()
         {'dataset': 'folder:/my/photos', 'k_max': 8}
         """
+        if not str(path):
+            raise ParameterError("The path of the folder is empty; name a folder, a zip file or an address.")
         place = str(path) if "://" in str(path) else str(Path(path).expanduser().absolute())
         return cls(Parameters(dataset=f"folder:{place}", **parameters))
 
@@ -156,7 +166,7 @@ class Study:
                 raise ParameterError(
                     f"{name} has no place in a study of features; allowed are {', '.join(_OF_FEATURES)}."
                 )
-        ks = list(k_values)
+        ks = list(k_values) if isinstance(k_values, Iterable) else [k_values]
         if not all(isinstance(k, Integral) for k in ks) or not ks or ks != list(range(ks[0], ks[-1] + 1)):
             raise ParameterError(f"k_values = {ks} is not possible: name consecutive numbers of clusters.")
         features = _check_features(X)
@@ -255,14 +265,16 @@ class Study:
     @cached_property
     def features(self) -> np.ndarray:
         """The scaled features, float32, shape (n, d), in which everything is scored."""
-        return normalize_features(self.embeddings.features, self.params.normalize)
+        with self._refusals():
+            return normalize_features(self.embeddings.features, self.params.normalize)
 
     @cached_property
     def pca(self) -> PrincipalComponents:
         """The principal components of the features."""
-        if self.params.n_components is None:
-            return fit_pca(self.features, None)  # its points are the features: no second copy in the cache
-        return self._cached(fit_pca, self.features, self.params.n_components)
+        with self._refusals():
+            if self.params.n_components is None:
+                return fit_pca(self.features, None)  # its points are the features: no second copy in the cache
+            return self._cached(fit_pca, self.features, self.params.n_components)
 
     @property
     def points(self) -> np.ndarray:
@@ -285,8 +297,8 @@ class Study:
 
         Images that are copies of each other count once: k-means needs k different points.
         """
-        params, rows = self.params, self.embeddings.features
-        params.check_images(len(rows), count_distinct(rows, params.k_max))
+        self.check_k_max()
+        params = self.params
         return self._cached(
             sweep_kmeans,
             self.points,
@@ -296,6 +308,18 @@ class Study:
             **self._seed,
             **_MANY_AT_ONCE,
         )
+
+    def check_k_max(self) -> None:
+        """Refuse a `k_max` that is larger than the number of different rows, scaled, and of different points.
+
+        Raises
+        ------
+        ParameterError
+            Naming the largest possible one.
+        """
+        params = self.params
+        n_different = count_different(self.features, params.normalize, params.k_max)
+        params.check_images(len(self.features), min(n_different, count_distinct(self.points, params.k_max)))
 
     @cached_property
     def details(self) -> SilhouetteDetails:
@@ -420,6 +444,16 @@ class Study:
         return self.verdict.preferred | {"verdict": self.verdict.n_clusters}
 
     # --- how ---
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Report numbers that cannot be scaled or projected as a refusal of the data set."""
+        try:
+            yield
+        except ParameterError:
+            raise
+        except ValueError as error:
+            raise ParameterError(f"The data set {self.params.dataset!r} cannot be studied: {error}") from None
 
     def _of_halves(self, function: Any) -> Any:
         given = {"unkeyed": {"halves": self.halves, "n_jobs": -1}}  # halves follow from the other arguments

@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from ..core.files import mapped_array
 from .centring import check_points, in_units, mean_and_scale, median_and_usual, unit_of, unit_rows, units_of
+from .sweep import count_distinct
 
 if TYPE_CHECKING:
     from sklearn.decomposition import IncrementalPCA
@@ -20,6 +21,8 @@ _FLOAT32_RANGE = 1e-30, 1e34
 # Values this many times farther out than others usually are cost these their digits in float32, and in float64.
 _FAR_FLOAT32, _FAR_FLOAT64 = 1e4, 1e12
 _BATCH = 4096  # rows that are in memory at once, of features in a file
+# Two rows of one direction, divided by their lengths in float32, are less than this apart.
+_ROUNDING = 2**-21
 
 
 @dataclass(frozen=True)
@@ -87,6 +90,26 @@ def normalize_features(features: np.ndarray, how: str) -> np.ndarray:
     for rows in batches:
         scaled[rows] = scale(given[rows].astype(np.float64))
     return scaled
+
+
+def count_different(scaled: np.ndarray, how: str, enough: int) -> int:
+    """Count the rows that differ by more than the rounding of `normalize_features`; see `count_distinct`.
+
+    Parameters
+    ----------
+    scaled : ndarray of float32, shape (n, d)
+        The result of `normalize_features`.
+    how : {'none', 'unit', 'standard'}
+    enough : int
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rows = normalize_features(np.outer(np.arange(1, 9), [0.1, 0.2, 0.3]).astype(np.float32), "unit")
+    >>> len(np.unique(rows, axis=0)) > 1, count_different(rows, "unit", 8)
+    (True, 1)
+    """
+    return count_distinct(scaled, enough, _ROUNDING if how == "unit" else 0.0)
 
 
 def check_float32(X: np.ndarray) -> None:

@@ -153,24 +153,41 @@ def _check_k_values(k_values: Sequence[int], X: np.ndarray) -> list[int]:
     return [int(k) for k in ks]
 
 
-def count_distinct(X: np.ndarray, enough: int) -> int:
+def count_distinct(X: np.ndarray, enough: int, tolerance: float = 0.0) -> int:
     """Count the distinct rows of a matrix until there are enough, so a larger number may stand for more.
+
+    Parameters
+    ----------
+    X : ndarray, shape (n, d)
+    enough : int
+    tolerance : float
+        Rows no farther apart than this are one.
 
     Examples
     --------
     >>> import numpy as np
-    >>> count_distinct(np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, 1.0]]), 3)
-    2
+    >>> X = np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, 1.0], [2.1, 1.0]])
+    >>> count_distinct(X, 4), count_distinct(X, 4, tolerance=0.5)
+    (3, 2)
     """
-    distinct = len(np.unique(X[:, 0]))  # a lower bound, which takes less time than counting whole rows
+    widest = np.ptp(X[:_BATCH], axis=0).argmax()
+    distinct = _count_apart(X[:, widest], tolerance)  # a lower bound, which takes less time than comparing whole rows
     if distinct >= enough:
         return distinct
-    found: set[bytes] = set()
+    found: list[np.ndarray] = []
     for rows in gen_batches(len(X), _BATCH):
-        found.update(row.tobytes() for row in X[rows] + 0.0)  # -0 is 0
-        if len(found) >= enough:
-            break
+        left = np.unique(X[rows].astype(np.float64) + 0.0, axis=0)  # -0 is 0
+        for one in found:
+            left = left[np.linalg.norm(left - one, axis=1) > tolerance]
+        while len(left) and len(found) < enough:
+            found.append(left[0])
+            left = left[np.linalg.norm(left - left[0], axis=1) > tolerance]
     return len(found)
+
+
+def _count_apart(values: np.ndarray, tolerance: float) -> int:
+    """Count the runs of sorted values that a gap wider than a tolerance divides."""
+    return 1 + int((np.diff(np.sort(values)) > tolerance).sum())
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,10 @@ def encode_groups(
     if groups.shape != (n,):
         shape = f"the shape {groups.shape}" if groups.ndim != 1 else f"{len(groups):,} entries"
         raise ParameterError(f"{source} has {shape}, and must have one entry for each of the {n:,} samples.")
-    codes, names = pd.factorize(groups)
+    try:
+        codes, names = pd.factorize(groups)
+    except TypeError:
+        raise ParameterError(f"{source} must be numbers or texts.") from None
     if (missing := masked | (codes < 0)).any():
         raise ParameterError(f"{source} leaves {missing.sum():,} of {n:,} samples without a group.")
     if len(names) == n:

@@ -13,7 +13,7 @@ from .collection import ImageSet, unreadable
 # Two images are near-duplicates if they are nearer to each other than this share of the usual distance to the nearest
 # other image.
 NEAR = 0.1
-_RULE = f"at most {NEAR:.0%} as far apart as neighbours usually are"
+_RULE = f"at most {NEAR:.0%} as far apart as neighbours are"
 
 
 def first_of_copies(contents: Sequence[str]) -> np.ndarray:
@@ -129,7 +129,7 @@ def copies_sentence(n_copies: int, n_near: int, *, dropped: bool = False) -> str
     Examples
     --------
     >>> copies_sentence(0, 1)
-    'No image is a copy of another, and one pair is nearly the same (at most 10% as far apart as neighbours usually are).'
+    'No image is a copy of another, and one pair is nearly the same (at most 10% as far apart as neighbours are).'
     >>> copies_sentence(2, 0).partition(" (")[0]
     '2 images are copies of others, to the byte, and no two others are nearly the same'
     """

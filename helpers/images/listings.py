@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import stat
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..core.conventions import ParameterError, listed, resolve_path
 
@@ -72,31 +74,50 @@ def read_listing(path: str) -> tuple[Path, Listing]:
             f"The table {file} has no column of paths, which is called {listed(_IMAGES[:4])}; its columns are "
             f"{listed(map(repr, columns), ' and ') if columns else 'none'}."
         )
-    names = [value if isinstance(value, str) else "" for value in images]
+    names = [_text(value, file) for value in images]
     if not names:
         raise ParameterError(f"The table {file} has a line of names and no rows.")
-    return file, Listing(names, _labels(_find(columns, _LABELS)))
+    return file, Listing(names, _labels(_find(columns, _LABELS), file))
 
 
 def _separated(file: Path) -> dict[str, list[str]]:
-    """Read separated values; a row that is too short has empty texts at its end."""
+    """Read separated values into columns; a row that is too short has empty texts at its end."""
+    separator, rows = _rows(file)
+    heads = rows[0][1] if rows else []
+    for line, row in rows:
+        if any(row[len(heads) :]):
+            raise ParameterError(
+                f"The table {file} has {len(row)} cells in line {line} and {len(heads)} names of columns; put a cell "
+                f"in which there is a {separator!r} in quotation marks."
+            )
+    names = [head.strip().lower() for head in heads]
+    if twice := [name for name in (*_IMAGES, *_LABELS) if names.count(name) > 1]:
+        raise ParameterError(f"The table {file} has {names.count(twice[0])} columns {twice[0]!r}; leave one.")
+    return {head: [row[i] if i < len(row) else "" for _, row in rows[1:]] for i, head in enumerate(heads)}
+
+
+def _rows(file: Path) -> tuple[str, list[tuple[int, list[str]]]]:
+    """Read the separator and the rows that are not empty, each with the number of the line where it ends."""
     try:
         text = file.read_text(encoding="utf-8-sig", errors="strict")
-        separator = max(",;\t", key=text.partition("\n")[0].count)
-        rows = [row for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator) if row]
     except UnicodeDecodeError:
         raise ParameterError(f"The table {file} is no text in UTF-8.") from None
+    first, _, rest = text.partition("\n")
+    told = re.fullmatch(r"sep=(.)\s*", first)  # a line that Excel knows
+    separator = told[1] if told else max(",;\t", key=first.count)
+    lines = csv.reader(
+        io.StringIO(rest if told else text, newline=""), delimiter=separator, skipinitialspace=True, strict=True
+    )
+    try:
+        return separator, [(lines.line_num + bool(told), row) for row in lines if row]
     except csv.Error as error:
-        raise ParameterError(f"The table {file} cannot be read as separated values: {error}.") from None
-    heads = rows[0] if rows else []
-    return {head: [row[i] if i < len(row) else "" for row in rows[1:]] for i, head in enumerate(heads)}
+        line = lines.line_num + bool(told)
+        raise ParameterError(f"The table {file} cannot be read as separated values: {error}, in line {line}.") from None
 
 
 def _parquet(file: Path) -> dict[str, Sequence[Any]]:
-    import pandas as pd
-
     try:
-        table = pd.read_parquet(file)
+        table = pd.read_parquet(file, dtype_backend="numpy_nullable")  # a missing number leaves the others whole
     except ImportError:
         raise ParameterError(
             f"The file {file} is read with the package pyarrow, which is not installed here; install it with "
@@ -113,13 +134,23 @@ def _find(columns: Mapping[str, Any], names: Sequence[str]) -> Any | None:
     return next((known[name] for name in names if name in known), None)
 
 
-def _labels(values: Sequence[Any] | None) -> np.ndarray | None:
-    labels = (
-        None
-        if values is None
-        else np.array(["" if value is None or value != value else str(value) for value in values])
-    )
-    return labels if labels is not None and len(set(labels)) > 1 else None
+def _labels(values: Sequence[Any] | None, file: Path) -> np.ndarray | None:
+    """Write labels as texts, and take those that are all alike for none."""
+    if values is None:
+        return None
+    labels = np.array([_text(value, file) for value in values])
+    return labels if len(set(labels)) > 1 else None
+
+
+def _text(value: Any, file: Path) -> str:
+    """Write a name or label, a text or a number, as a text; what is missing is an empty one."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if not np.isscalar(value) and np.ndim(value):
+        raise ParameterError(f"A name or label in {file} is a list; it must be a text or a number.")
+    if pd.isna(value):
+        return ""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def place_of(name: str, file: Path) -> Path:
@@ -170,18 +201,22 @@ def read_features(path: str) -> tuple[Path, Listing]:
         if values is not None and len(values) != len(X):
             raise ParameterError(f"{file} has {len(X):,} rows of features and {len(values):,} {what}.")
     numbered = [f"row-{i:0{max(4, len(str(len(X) - 1)))}d}" for i in range(len(X))]
-    return file, Listing(numbered if names is None else [str(name) for name in names], _labels(labels), X)
+    return file, Listing(numbered if names is None else [_text(name, file) for name in names], _labels(labels, file), X)
 
 
 def _arrays(file: Path) -> dict[str, np.ndarray]:
     try:
-        loaded = np.load(file, allow_pickle=False)
+        with open(file, "rb") as opened:
+            if not opened.read(6).startswith((b"\x93NUMPY", b"PK")):
+                raise ValueError("it is no file of NumPy")
+        # A matrix stays in its file until it is checked: one that says it is larger than the file is refused.
+        loaded = np.load(file, allow_pickle=False, mmap_mode="r" if file.suffix.lower() == ".npy" else None)
         if isinstance(loaded, np.ndarray):
             return {"features": loaded}
         with loaded:
             return {name: np.atleast_1d(loaded[name]) for name in loaded.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        pickled = "pickle" in str(error)
+    except (OSError, ValueError, EOFError, KeyError, MemoryError, OverflowError, zipfile.BadZipFile) as error:
+        pickled = "pickle" in str(error) or "Python objects" in str(error)
         reason = "it holds Python objects, which are not loaded" if pickled else _reason(error)
         raise ParameterError(f"The features in {file} cannot be read: {reason}.") from None
 
@@ -189,7 +224,7 @@ def _arrays(file: Path) -> dict[str, np.ndarray]:
 def _matrix(arrays: Mapping[str, Any], file: Path) -> np.ndarray:
     """Find the matrix of features among arrays or columns, and check that it is one of finite numbers."""
     found = _find(arrays, _FEATURES)
-    matrices = [array for array in arrays.values() if np.ndim(array) == 2] if found is None else [found]
+    matrices = [array for array in arrays.values() if _is_matrix(array)] if found is None else [found]
     if len(matrices) != 1:
         raise ParameterError(
             f"{file} has no features, which are called {_FEATURES[0]!r}; it has "
@@ -205,13 +240,20 @@ def _matrix(arrays: Mapping[str, Any], file: Path) -> np.ndarray:
             f"{values.shape} and the type {values.dtype}."
         )
     with np.errstate(over="ignore"):
-        X = np.ascontiguousarray(values, dtype=np.float32)
+        X = np.array(values, dtype=np.float32, order="C")  # in memory
     if (bad := ~np.isfinite(X).all(axis=1)).any():
         raise ParameterError(
             f"The features in {file} are not finite, or too large for float32, in {bad.sum():,} of {len(X):,} rows, "
             f"the first of them row {bad.argmax()}."
         )
     return X
+
+
+def _is_matrix(values: Any) -> bool:
+    """Tell whether an array has two axes, or a column holds lists or arrays."""
+    if isinstance(values, np.ndarray):
+        return values.ndim == 2
+    return len(values) > 0 and isinstance(values[0], (list, np.ndarray))
 
 
 # --- files ------------------------------------------------------------------------------------------------------------

@@ -150,11 +150,14 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     if "k_max" in names and parameters.n_images is not None:
         parameters.check_images(parameters.n_images)  # before all images are read
     try:
-        images = Study(parameters).images
+        study = Study(parameters)
+        images = study.images
     except CollectionError as error:
         raise NotebookError(str(error)) from None
     if "k_max" in names:
         parameters.check_images(len(images), len(set(first_of_copies(images.contents).tolist())))
+        if images.comes_with(parameters.backbone, parameters.weights, parameters.precision):
+            study.check_k_max()  # the features are there already
     if "weights" in names and parameters.weights is not None:
         _check_weights(parameters, images)
     return images

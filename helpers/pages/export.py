@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import re
-import tempfile
+import shutil
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from ..core.conventions import ParameterError
 from ..core.files import write_atomically
+from ..core.locks import one_at_a_time
 from ..core.runs import one_run
 from ..criteria.clusters import best_middle_worst, cluster_names
 from ..criteria.table import DEEP, equal_k, scored_rows
@@ -94,17 +95,30 @@ def export_study(
         If the folder is there and is no earlier export, or images change or cannot be read.
     """
     folder = folder.resolve()
-    _check_replaced(folder)
-    with _failures():
+    work = folder.parent / f".{folder.name}.export"
+    with _failures(), one_at_a_time(work, f"an export to {folder}"):
+        _clear(work, folder)
+        _check_replaced(folder)
         study = Study.from_names(dict(parameters))
         _check_copy(study.images, copy)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".export-") as work:
-            new = Path(work, "new")
-            _write_all(study, new, copy, n_representatives)
+        work.mkdir(parents=True)
+        try:
+            _write_all(study, work / "new", copy, n_representatives)
             _check_replaced(folder)
-            _put_in_place(new, folder, Path(work, "previous"))
+            _put_in_place(work / "new", folder, work / "previous")
+        finally:
+            _clear(work, folder)
     return f"{_sentence(study)} It is in {folder}, and README.md there says what is what."
+
+
+def _clear(work: Path, folder: Path) -> None:
+    """Remove the parts of an export that did not end, and put an earlier export back that it had moved away."""
+    if (work / "previous").exists() and not folder.exists():
+        os.rename(work / "previous", folder)
+    if work.exists():
+        for part in ("new", "previous"):
+            shutil.rmtree(work / part, ignore_errors=True)
+        work.rmdir()
 
 
 def _put_in_place(new: Path, folder: Path, previous: Path) -> None:
@@ -281,12 +295,12 @@ def _check_copy(images: ImageSet, copy: str | None) -> None:
 def _copy_images(study: Study, folder: Path, copy: str) -> None:
     """Put each image into the folder of its cluster, under a name that no other image there has."""
     labels = study.labels_at(study.verdict.convenience)
-    taken: dict[str, set[str]] = {}
+    taken: dict[str, dict[str, int]] = {}
     for row in tqdm(range(len(labels)), desc="images", unit="image", disable=None):
         i, place = study.embeddings.kept[row], f"cluster-{labels[row]:02d}"
         is_file = not isinstance(study.images.items[i], np.ndarray)
         name = study.images.names[i] if is_file else f"{study.images.names[i]}.png"
-        path = folder / place / safe_name(name, taken.setdefault(place, set()))
+        path = folder / place / safe_name(name, taken.setdefault(place, {}))
         if copy == "link":
             path.parent.mkdir(parents=True, exist_ok=True)
             path.symlink_to(study.images.items[i])
@@ -297,19 +311,20 @@ def _copy_images(study: Study, folder: Path, copy: str) -> None:
             write_atomically(path, lambda file, row=row: study.open_image(row).save(file, format="png"))
 
 
-def safe_name(name: str, taken: set[str]) -> str:
+def safe_name(name: str, taken: dict[str, int]) -> str:
     """Make the name of a file that any file system takes out of the path of an image, and note it as taken.
 
     Parameters
     ----------
     name : str
         With ``/`` between its parts, of which the last is kept.
-    taken : set of str
-        The names that are there, as they compare where case and composed letters do not count; the new one is added.
+    taken : dict of str to int
+        The names that are there, as they compare where case and composed letters do not count, and the last number
+        that was added to each; the new one is noted.
 
     Examples
     --------
-    >>> taken = set()
+    >>> taken = {}
     >>> safe_name("a/1.png", taken), safe_name("b/1.PNG", taken), safe_name('c/=1 "?".png', taken)
     ('1.png', '1-2.PNG', '=1 ___.png')
     """
@@ -319,11 +334,13 @@ def safe_name(name: str, taken: set[str]) -> str:
     stem = f"_{stem}" if _RESERVED.match(stem) or stem.startswith("-") else stem
     while len(f"{stem}{ending}".encode()) > _LONGEST_NAME:
         stem = stem[:-1]
-    number, found = 1, f"{stem}{ending}"
+    found = wanted = f"{stem}{ending}"
+    number = taken.get(_compared(wanted), 1)
     while _compared(found) in taken:
         number += 1
         found = f"{stem}-{number}{ending}"
-    taken.add(_compared(found))
+    taken[_compared(wanted)] = number
+    taken.setdefault(_compared(found), 1)
     return found
 
 

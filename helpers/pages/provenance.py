@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # Height of a frame that holds a page of several panes, as style sheets have it.
 PAGE_HEIGHT = "clamp(42rem, 88vh, 60rem)"
+# The classes by which MathJax leaves a text alone.
+_AS_IT_IS = "tex2jax_ignore mathjax_ignore"
 # The tools that draw, execute and render: pages depend on them, numbers do not.
 _PAGE_LIBRARIES = (
     "altair",
@@ -84,6 +86,13 @@ def provenance(notebook: str, parameters: Parameters, images: ImageSet | str, n_
     return HTML(fact_table(rows))
 
 
+def plain_text(text: str) -> HTML:
+    """Show a paragraph as it is, since names of files may hold anything that Markdown or HTML would read."""
+    from IPython.display import HTML
+
+    return HTML(f'<p class="{_AS_IT_IS}">{_as_text(text)}</p>')
+
+
 def fact_table(facts: dict[str, str]) -> str:
     """Write facts as a table of HTML with a row for each, in which every text is shown as it is; long ones are folded.
 
@@ -100,8 +109,7 @@ def fact_table(facts: dict[str, str]) -> str:
     }
     cells = {name: _folded(folds[name], text) if name in folds else _as_text(text) for name, text in facts.items()}
     rows = [f'<tr><th scope="row">{_as_text(name)}</th><td>{cell}</td></tr>' for name, cell in cells.items()]
-    # The classes are those by which MathJax leaves a text alone.
-    return f'<table class="facts tex2jax_ignore mathjax_ignore"><tbody>{"".join(rows)}</tbody></table>'
+    return f'<table class="facts {_AS_IT_IS}"><tbody>{"".join(rows)}</tbody></table>'
 
 
 def _folded(summary: str, text: str) -> str:

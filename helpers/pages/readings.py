@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # Of the images that the default parameters name. What is written about them is shown with them alone.
 DEFAULT_IMAGES = "8c4b170f86e842ef560bfbef28930c22fc28b80a0b40988215b7d53eed6d1537"
 _MISSING = "\N{EN DASH}"
+pd.set_option("display.html.use_mathjax", False)  # names and labels are no formulas
 
 
 def readable(table: pd.DataFrame | pd.Series, formats: str | dict[str, str] = ".3f") -> pd.DataFrame:

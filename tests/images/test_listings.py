@@ -15,6 +15,7 @@ from helpers.core.conventions import ParameterError
 from helpers.images.collection import ImageSet
 from helpers.images.datasets import load_features, load_images
 from helpers.images.embeddings import embed_images
+from helpers.pages.execution import open_images
 from helpers.parameters import Parameters
 from helpers.study import Study
 
@@ -62,6 +63,12 @@ def test_other_separators_and_absolute_paths(tmp_path, pictures, separator):
     assert images.labels.tolist() == ["u", "v"] and images.contents[0] == images.contents[1]
 
 
+def test_a_line_that_names_the_separator_and_blanks_after_it_are_no_part_of_the_values(tmp_path, pictures):
+    path = tmp_path / "photos" / "a.png"
+    images = load_images(table_at(tmp_path, f'sep=;\r\nimage; label; "note"\r\n{path}; u; "x"; \r\n{path}; v;\r\n'))
+    assert images.names == [str(path)] * 2 and images.labels.tolist() == ["u", "v"] and images.open(0).size == (8, 6)
+
+
 def test_rows_that_name_no_file_are_listed_with_the_reason(tmp_path, pictures):
     os.mkfifo(tmp_path / "pipe.png")
     rows = [
@@ -94,6 +101,10 @@ def test_rows_that_name_no_file_are_listed_with_the_reason(tmp_path, pictures):
          "'photo' and 'label'."),
         ("", "its columns are none."),
         ("image,label\n", "has a line of names and no rows."),
+        ('image,label\na.png,"x\nb.png,y\n', "unexpected end of data, in line 3."),
+        ("image,label\na.png,x\na,b.png,y\n", "has 3 cells in line 3 and 2 names of columns; put a cell in which "
+         "there is a ',' in quotation marks."),
+        ("path,Path\na.png,b.png\n", "has 2 columns 'path'; leave one."),
     ],
 )  # fmt: skip
 def test_a_table_without_paths_is_refused_in_one_sentence(tmp_path, text, message):
@@ -195,7 +206,7 @@ class Bomb:
 def test_nothing_is_unpickled(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(ParameterError, match="it holds Python objects, which are not loaded"):
+    with pytest.raises(ParameterError, match="it is no file of NumPy"):
         load_images(f"features:{tmp_path / name}")
     np.save(tmp_path / "objects.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
     with pytest.raises(ParameterError, match="it holds Python objects"):
@@ -208,6 +219,61 @@ def test_damaged_files_are_refused_in_one_sentence(tmp_path, content):
     (tmp_path / "emb.npz").write_bytes(content)
     with pytest.raises(ParameterError, match="cannot be read: "):
         load_images(f"features:{tmp_path / 'emb.npz'}")
+
+
+def test_a_matrix_that_is_said_to_be_larger_than_its_file_is_refused(tmp_path):
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1099511627776, 1), }"
+    content = b"\x93NUMPY\x01\x00" + (118).to_bytes(2, "little") + header.ljust(117).encode() + b"\n" + bytes(64)
+    for name in ("emb.npy", "emb.npz"):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ParameterError, match="cannot be read: "):
+            load_images(f"features:{tmp_path / name}")
+
+
+def test_texts_of_bytes_are_texts(tmp_path):
+    names = np.array([b"\xc3\xa9-%d" % i for i in range(40)])
+    np.savez(tmp_path / "emb.npz", features=X, images=names, labels=X[:, 0] > 0)
+    images = load_images(f"features:{tmp_path / 'emb.npz'}")
+    assert images.names[0] == "é-0" and set(images.labels) == {"False", "True"}
+
+
+@pytest.mark.skipif(NO_PARQUET, reason="pyarrow is not installed")
+def test_labels_and_features_of_a_parquet_file_are_as_they_were_meant(tmp_path):
+    path = tmp_path / "all.parquet"
+    numbers = pd.DataFrame({"image": ["a", "b", "c"], "label": pd.array([1, None, 3], dtype="Int64")})
+    numbers.to_parquet(path)
+    assert load_images(f"table:{path}").labels.tolist() == ["1", "", "3"]
+    numbers.astype({"label": float}).to_parquet(path)
+    assert load_images(f"table:{path}").labels.tolist() == ["1", "", "3"]
+    numbers.assign(label=[[1], [2], [3]]).to_parquet(path)
+    with pytest.raises(ParameterError, match="is a list; it must be a text or a number"):
+        load_images(f"table:{path}")
+    numbers.assign(x=[[1.0], [2.0, 3.0], [4.0]]).to_parquet(path)
+    with pytest.raises(ParameterError, match="are not of one length"):
+        load_images(f"features:{path}")
+    numbers.assign(other=[[1.0], [2.0, 3.0], [4.0]]).to_parquet(path)
+    with pytest.raises(ParameterError, match="are not of one length"):
+        load_images(f"features:{path}")
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "message"),
+    [
+        (np.outer(np.arange(1, 41), [0.1, 0.2, 0.3]), {}, "40 images, 1 of them different"),
+        (np.arange(1, 41)[:, np.newaxis] - 20.5, {}, "only 2 differ, so k_max may be at most 2"),
+        (np.where(X > 9, 1e36, X), {"normalize": "none"}, "cannot be studied: The features reach 1e.36"),
+    ],
+)
+def test_features_in_which_nothing_is_left_after_scaling_are_refused_before_a_notebook_runs(
+    rows, options, message, tmp_path
+):
+    np.save(tmp_path / "emb.npy", rows)
+    dataset, cache_dir = f"features:{tmp_path / 'emb.npy'}", str(tmp_path / "cache")
+    params = Parameters(dataset=dataset, k_max=8, cache_dir=cache_dir, **options)
+    with pytest.raises(ParameterError, match=message):
+        open_images(params, Parameters.model_fields)
+    with pytest.raises(ParameterError, match=message):
+        _ = Study(params).sweep
 
 
 @pytest.mark.skipif(NO_PARQUET, reason="pyarrow is not installed")
