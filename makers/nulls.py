@@ -107,12 +107,19 @@ def left_out(values: np.ndarray, axis: int, places: tuple[int, ...]) -> np.ndarr
     return values[..., 1:-1] - (1 - weight) * values[..., :-2] - weight * values[..., 2:]
 
 
-def interpolation_error(grid: np.ndarray) -> dict[str, dict[str, float]]:
-    """Measure the error of leaving out one value of an axis, for the mean scores (clouds, n, d, k)."""
+def interpolation_error(grid: np.ndarray) -> dict[str, dict]:
+    """Measure the error of leaving out one value of an axis, for the mean scores (clouds, n, d, k).
+
+    The root mean square is that at each inner value; since the gap is then twice as wide, interpolating in the whole
+    grid is off by less.
+    """
     axes = {"n": N_SAMPLES, "n_features": N_FEATURES, "k": K_VALUES}
     found = {name: left_out(grid, number, places) for number, (name, places) in enumerate(axes.items(), start=1)}
     return {
-        name: {"root mean square": rounded(np.sqrt(np.mean(off**2))), "largest": rounded(np.abs(off).max())}
+        name: {
+            "root mean square": rounded(np.sqrt(np.mean(off**2, axis=(0, 1, 2)))),
+            "largest": rounded(np.abs(off).max()),
+        }
         for name, off in found.items()
     }
 

@@ -42,7 +42,13 @@ def build_scores_page(nulls: Mapping[str, Any], question: Mapping[int, float]) -
     lines = (f"Cluster : {k} | Silhouette score : {score!r}\n" for k, score in question.items())
     examples = {
         "question": {"title": "the question", "text": "".join(lines)},
-        "scikit-learn": {"title": "scikit-learn's", "text": SKLEARN_EXAMPLE, "n": "500", "n_features": "2", "rows": "raw"},
+        "scikit-learn": {
+            "title": "scikit-learn's",
+            "text": SKLEARN_EXAMPLE,
+            "n": "500",
+            "n_features": "2",
+            "rows": "raw",
+        },
         "digits": {"title": "digits, with inertia and samples"} | nulls["example"],
     }
     shown = {name: nulls[name] for name in ("n", "n_features", "k", "clouds", "real", "error")}

@@ -406,8 +406,8 @@ def _measured(nulls: Mapping[str, Any]) -> dict[str, str]:
     words = {"n": "rows", "n_features": "features", "k": "k"}
     sizes = {words[name]: ", ".join(f"{value:,}" for value in nulls[name]) for name in words}
     errors = {
-        f"error between the values of {words[name]}": f"{error['root mean square']:.3f} in the root mean square, "
-        f"{error['largest']:.3f} at most"
+        f"error without one value of {words[name]}": f"{min(error['root mean square']):.3f} to "
+        f"{max(error['root mean square']):.3f} in the root mean square, {error['largest']:.3f} at most"
         for name, error in nulls["error"].items()
     }
     n_clouds = nulls["provenance"]["settings"]["clouds of each size"].values()

@@ -1,4 +1,4 @@
-"""The page for pasted scores in a browser: what it reads, its arithmetic against the helpers', its words and its looks."""
+"""The page for pasted scores in a browser: what it reads, its arithmetic against the helpers', its words and looks."""
 
 from __future__ import annotations
 
@@ -105,8 +105,9 @@ READINGS = {
     "a list alone": str(list(THREE.values())),
     "down": "k\n2\n3\n4\nAvg. Silhouette\n" + "\n".join(map(str, THREE.values())),
     "in the shell": f">>> scores\n{THREE}",
-    "amid words": f"From the graph it seems like the best number of clusters is from 6 to 10.\n\n  2. Silhouette\n\n{LINES}"
-    "\n\nit looks like only for cluster 4 it is better.\nplt.xlim([-0.1, 1])\nscores[0]\nfor i in range(low, high):",
+    "amid words": "From the graph it seems like the best number of clusters is from 6 to 10.\n\n  2. Silhouette\n\n"
+    f"{LINES}\n\nit looks like only for cluster 4 it is better.\nplt.xlim([-0.1, 1])\nscores[0]\n"
+    "for i in range(low, high):",
 }  # fmt: skip
 
 
@@ -167,7 +168,11 @@ def test_it_reads_sizes_and_shares(open_page):
         ("k,score,inertia\n2,0.1,-5", None, "At k = 2 the inertia is −5; it cannot be below 0."),
         ("2, 0.5", "many", "“many” is no number of rows; a whole number is allowed, 1 or more, or nothing."),
         ("5, 0.5", "5", "k = 5 is not possible with 5 rows; k must be below their number."),
-        ("9" * 200_001, None, "The text has 200,001 characters; 200,000 are allowed."),
+        ("9" * 50_001, None, "The text has 50,001 characters; 50,000 are allowed."),
+        ("[" * 50_000, None, "No k with a score was found"),
+        (",1" * 25_000, None, "The text has 25,000 values of k; 300 are allowed."),
+        ('"' * 50_000, None, "No k with a score was found"),
+        ("k = 2 " * 8_000, None, "No k with a score was found"),
     ],
 )
 def test_what_it_cannot_read_it_says_in_a_sentence(open_page, text, n, message):
@@ -196,6 +201,8 @@ def test_text_is_shown_as_text(open_page):
     assert page.locator("img").count() == 0
 
 
+SPLIT = "rows => rows.map((row) => window.scores.split(row, row.positive, row.negative))"
+
 # --- its arithmetic ---------------------------------------------------------------------------------------------------
 
 
@@ -204,7 +211,9 @@ def test_its_elbows_are_those_of_the_helpers(open_page):
     for _ in range(100):
         ks = np.sort(rng.choice(np.arange(1, 40), int(rng.integers(2, 14)), replace=False)).tolist()
         curves.append((ks, np.sort(rng.uniform(0, 100, len(ks)) ** rng.uniform(0.3, 3))[::-1].tolist()))
-    computed = open_page().evaluate("curves => curves.map(([ks, values]) => window.scores.elbowRange(ks, values))", curves)
+    computed = open_page().evaluate(
+        "curves => curves.map(([ks, values]) => window.scores.elbowRange(ks, values))", curves
+    )
     found = 0
     for (ks, values), page in zip(curves, computed, strict=True):
         assert page["at"] == find_elbow(ks, values)
@@ -224,16 +233,15 @@ def test_its_split_and_its_steps_are_those_of_the_helpers(open_page):
     table = silhouette_table(samples, labels)
     rows = table[["score", "positive", "negative", "mean_positive", "mean_negative"]].reset_index(names="k")
     page = open_page()
-    parts = page.evaluate("rows => rows.map((row) => window.scores.split(row, row.positive, row.negative))",
-                          rows.to_dict("records"))  # fmt: skip
+    parts = page.evaluate(SPLIT, rows.to_dict("records"))
     identity = score_identity(table)
     np.testing.assert_allclose(pd.DataFrame(parts), identity[["gain", "loss"]], atol=1e-12)
-    bounds = page.evaluate("rows => rows.map(({ score, positive, negative }) => window.scores.split({ score }, positive, negative))",
-                           rows.to_dict("records"))  # fmt: skip
+    for row in (records := rows.to_dict("records")):
+        del row["mean_positive"], row["mean_negative"]
+    bounds = page.evaluate(SPLIT, records)
     bounds = pd.DataFrame(bounds, index=identity.index)
     assert (bounds["least"] <= identity["gain"]).all() and (identity["gain"] <= bounds["most"]).all()
-    steps = page.evaluate("rows => window.scores.disagreements(rows, rows.map((row) => row.positive))",
-                          rows.to_dict("records"))  # fmt: skip
+    steps = page.evaluate("rows => window.scores.disagreements(rows, rows.map((row) => row.positive))", records)
     expected = score_steps(table)["disagree"]
     assert [step["disagree"] for step in steps] == expected.tolist() and 0 < expected.sum() < len(expected)
 
@@ -246,7 +254,8 @@ def test_it_interpolates_in_the_logarithms(open_page):
     cloud = NULLS["clouds"][5]["score"]
     expected = RegularGridInterpolator([np.log(axis) for axis in axes], np.array(cloud))(np.log(sizes))
     found = open_page().evaluate(
-        "([values, axes, sizes]) => sizes.map((size) => window.scores.interpolate(values, size.map((one, i) => window.scores.place(axes[i], one))))",
+        "([values, axes, sizes]) => sizes.map((size) => window.scores.interpolate("
+        "values, size.map((one, i) => window.scores.place(axes[i], one))))",
         [cloud, [axis.tolist() for axis in axes], sizes.tolist()],
     )
     np.testing.assert_allclose(found, expected, atol=1e-12)
@@ -268,6 +277,17 @@ def test_the_band_holds_the_clouds_that_it_is_made_of_and_widens_with_what_is_un
             assert other["low"] <= found["low"] and found["high"] <= other["high"]
 
 
+def test_between_sizes_the_band_is_wider_by_twice_the_error(open_page):
+    """Between 64 and 256 features the clouds with rows of length 1 are interpolated, and both sizes were left out."""
+    found = open_page().evaluate("() => window.scores.band(3, { n: 1000, n_features: 128, rows: 'unit' })")
+    clouds = [cloud for cloud in NULLS["clouds"] if cloud["rows"] == "unit"]
+    at = NULLS["n"].index(1000), slice(4, 6), NULLS["k"].index(3)
+    assert NULLS["n_features"][at[1]] == [64, 256]
+    mean, spread = (np.mean([np.array(cloud[name])[at] for cloud in clouds], axis=1) for name in ("score", "spread"))
+    by = 2 * spread + 2 * max(NULLS["error"]["n_features"]["root mean square"][3:5])
+    assert [found["low"], found["high"]] == pytest.approx([(mean - by).min(), (mean + by).max()])
+
+
 # --- its words --------------------------------------------------------------------------------------------------------
 
 LAST = "How many clusters there are, or whether there are any, no score can tell"
@@ -276,8 +296,9 @@ LAST = "How many clusters there are, or whether there are any, no score can tell
 PUBLIC = {
     # stats.stackexchange.com/questions/440674: tweets, elbow and silhouette disagree.
     "tweets": (
-        "[(14, 0.01099081385755934), (13, 0.010913600577875339), (15, 0.010735258452729449), (12, 0.009972398884037042), "
-        "(11, 0.009873906887295263), (10, 0.008924420881453054), (9, 0.00837275406765135), (8, 0.008038285782741293), "
+        "[(14, 0.01099081385755934), (13, 0.010913600577875339), (15, 0.010735258452729449), "
+        "(12, 0.009972398884037042), (11, 0.009873906887295263), "
+        "(10, 0.008924420881453054), (9, 0.00837275406765135), (8, 0.008038285782741293), "
         "(7, 0.007561470837121052), (6, 0.006995317289821658), (5, 0.006343859527220237), (4, 0.005040021066862907), "
         "(3, 0.004212974332611302), (2, 0.003538406316643856)]",
         (None, None, None),
@@ -300,7 +321,8 @@ PUBLIC = {
     ),
     # The customers of a shop, by three features (data-cookie.com/customer-clustering).
     "customers": (
-        "inertia: 31,247 (k=2)\nk=3: silhouette 0.4065, inertia 21,004\nk=7 silhouette: 0.4458\nk=10 silhouette: 0.4503",
+        "inertia: 31,247 (k=2)\nk=3: silhouette 0.4065, inertia 21,004\nk=7 silhouette: 0.4458\n"
+        "k=10 silhouette: 0.4503",
         ("9601", "3", None),
         ["largest at k = 10", "with fewer than four values of the inertia there is no elbow to look for"],
     ),
@@ -350,7 +372,9 @@ def test_outside_of_the_grid_is_said(open_page):
     note = page.locator("#score-note").inner_text()
     assert "More than 10,000 rows were not measured" in note and "Fewer than 2 features were not measured" in note
     assert "k not measured" in page.locator("#score-key").inner_text()
-    assert page.evaluate(PASTED, ["100, 0.02", None, None, None])[0].startswith("At k = 100 the scores cannot be compared")
+    assert page.evaluate(PASTED, ["100, 0.02", None, None, None])[0].startswith(
+        "At k = 100 the scores cannot be compared"
+    )
     assert "-p k_max 100" in page.locator("#command").inner_text() and said
 
 
