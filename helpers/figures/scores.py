@@ -51,7 +51,7 @@ def build_scores_page(nulls: Mapping[str, Any], question: Mapping[int, float]) -
         },
         "digits": {"title": "digits, with inertia and samples"} | nulls["example"],
     }
-    shown = {name: nulls[name] for name in ("n", "n_features", "k", "clouds", "real", "error")}
+    shown = {name: nulls[name] for name in ("n", "n_features", "k", "clouds", "n_real", "real", "error")}
     return fill_in(
         Path(__file__).with_suffix(".html"),
         TITLE,

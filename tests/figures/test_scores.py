@@ -37,7 +37,7 @@ def test_the_grid_is_the_one_that_the_maker_measures():
         assert np.shape(cloud["score"]) == np.shape(cloud["spread"]) == shape
         assert np.abs(cloud["score"]).max() < 1 and np.min(cloud["spread"]) >= 0 and np.max(cloud["spread"]) < 0.1
     for cloud in NULLS["real"]:
-        assert np.shape(cloud["score"]) == (shape[0], shape[2]) and 1 < cloud["effective"] < 1280
+        assert len(cloud["score"]) == len(maker.K_VALUES) and 1 < cloud["effective"] < 1280
 
 
 @pytest.mark.parametrize(("spectrum", "rows"), [("flat", "uneven"), ("steep", "box"), ("steep", "unit")])
@@ -72,7 +72,7 @@ def test_what_the_page_says_of_the_clouds_is_true_of_them():
 def test_real_features_are_between_the_ends_of_the_band():
     widest = maker.N_FEATURES.index(1_024)
     for cloud in NULLS["real"]:
-        allowed = [grid[:, widest] for (_, rows), grid in GRID.items() if (rows == "unit") == cloud["unit"]]
+        allowed = [grid[1, widest] for (_, rows), grid in GRID.items() if (rows == "unit") == cloud["unit"]]
         low, high = np.min(allowed, axis=0), np.max(allowed, axis=0)
         assert (low <= cloud["score"]).all() and (cloud["score"] <= high).all(), cloud["name"]
 

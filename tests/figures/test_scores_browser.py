@@ -228,8 +228,8 @@ def test_its_split_and_its_steps_are_those_of_the_helpers(open_page):
     rng = np.random.default_rng(1)
     labels = np.stack([rng.integers(0, k, 200) for k in range(2, 9)])
     labels[:, :8] = np.arange(8) % np.arange(2, 9)[:, np.newaxis]  # no cluster is empty
-    low, high = rng.uniform([-0.5, 0.2], [-0.1, 0.9], (len(labels), 2)).T[..., np.newaxis]
-    samples = np.round(rng.uniform(low, high, labels.shape), 1)  # some are 0
+    low, high = np.array([-0.1, -0.5, -0.2, -0.2, -0.4, -0.1, -0.3]), np.array([0.3, 0.9, 0.6, 0.5, 0.9, 0.4, 0.5])
+    samples = np.round(rng.uniform(low[:, np.newaxis], high[:, np.newaxis], labels.shape), 1)  # some are 0
     table = silhouette_table(samples, labels)
     rows = table[["score", "positive", "negative", "mean_positive", "mean_negative"]].reset_index(names="k")
     page = open_page()
