@@ -32,8 +32,9 @@ NULL_MEASURES = ("score", "macro", "positive")
 # features (9 references, 15 labelings) score and macro were off by 0.0005 in the root mean square and by 0.0017 at
 # most; the share of positive samples by 0.008 and 0.025.
 MAX_EXACT_SAMPLES = 4000
-# References of more samples have this many. For 20,000 rows of two kinds, 4 k and 3 references, no score was off by
-# more than 0.0033 and 0.0004 on average, where references differ by a standard deviation of 0.0020 and 0.0003, at half the cost.
+# References of more samples have this many, at half the cost or less. For 20,000 rows of two kinds, 4 k and 3
+# references, no mean score was off by more than 0.0033 and 0.0004, where references differ by a standard deviation of
+# 0.0020 and 0.0003.
 MAX_REFERENCE_SAMPLES = 10_000
 N_ESTIMATE_ROWS = 1000
 # MiB of distances held at once by the ceiling.
