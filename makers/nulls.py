@@ -41,8 +41,8 @@ CLOUDS = (
     *(("flat", rows) for rows in ("normal", "uneven", "box", "unit")),
     *(("steep", rows) for rows in ("uneven", "box", "unit")),
 )
-# Standard deviation of the logarithms of the lengths by which rows are multiplied: that of the lengths of the rows of the
-# ImageNet sample. With much more, single long rows become clusters, and the score jumps from draw to draw.
+# Standard deviation of the logarithms of the lengths by which rows are multiplied: that of the lengths of the ImageNet
+# sample's rows. With much more, single long rows become clusters, and the score jumps from draw to draw.
 UNEVEN = 0.16
 # Real features, whose covariance a normal cloud of so many rows has; as the network gives them, and at length 1.
 N_REAL = 1_000
