@@ -14,6 +14,7 @@ from PIL import Image
 from helpers import study as module
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.criteria.halves import link_valleys, stability
+from helpers.criteria.report import rule_steps
 from helpers.figures import plots
 from helpers.images.weights import EmbeddingError
 from helpers.pages.execution import open_images
@@ -115,10 +116,13 @@ def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_valu
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        (X, {"k_values": [2, 4]}, r"k_values = \[2, 4\] is not possible"),
-        (X, {"k_values": []}, "name consecutive numbers"),
-        (X, {"k_values": [2.5]}, "name consecutive numbers"),
-        (X, {"k_values": None}, "name consecutive numbers"),
+        (X, {"k_values": [4, 2]}, r"k_values = \[4, 2\] is not allowed: k_values takes a list of whole numbers from 2"),
+        (X, {"k_values": [1, 2]}, r"k_values = \[1, 2\] is not allowed"),
+        (X, {"k_values": []}, r"k_values = \[\] is not allowed"),
+        (X, {"k_values": [2.5]}, r"k_values = \[2.5\] is not allowed"),
+        (X, {"k_values": [True]}, r"k_values = \[True\] is not allowed"),
+        (X, {"k_values": None}, r"k_values = \[None\] is not allowed"),
+        (X, {"k_values": "log:2"}, "k_values = 'log:2' is not allowed"),
         (X, {"k_values": range(2, 91)}, "k = 90 must be smaller than the number of rows, and X has 90"),
         (np.repeat(X[:3], 9, axis=0), {}, "k = 4 is more than the 3 of the rows of X that differ"),
         (X, {"dataset": "digits"}, "dataset has no place in a study of features; allowed are normalize"),
@@ -185,7 +189,7 @@ def test_k_of_which_halves_can_say_nothing_are_missing_and_told(n, tmp_path):
     study = Study.of_features(rows, range(2, min(n, 17)), cache_dir=tmp_path)
     valleys = study.valleys.table()["valley"]
     missing = [int(k) for k in valleys.index[valleys.isna()]]
-    assert [k for k in study.params.k_values if k > n // 2] == [k for k in missing if k > n // 2]
+    assert [k for k in study.k_values if k > n // 2] == [k for k in missing if k > n // 2]
     told = f"{missing[0]} to {missing[-1]}" if len(missing) > 2 else " and ".join(map(str, missing))
     assert study.verdict.sentences["missing"] == (
         f"At k = {told} no valley can be told: a half of the images has fewer of them that differ than clusters, or "
@@ -276,6 +280,49 @@ def test_a_k_that_was_not_tried_is_named(digits):
     assert digits.labels_at(3).max() == 2
     with pytest.raises(ParameterError, match="k = 9 was not tried; tried are 2 to 5"):
         digits.labels_at(9)
+
+
+@pytest.fixture(scope="module")
+def at_scales(tmp_path_factory):
+    """Study three groups of four clusters each, at k on a logarithmic axis."""
+    rng = np.random.default_rng(0)
+    groups, within = rng.normal(scale=60, size=(3, 6)), rng.normal(scale=9, size=(12, 6))
+    centres = np.repeat(groups, 4, axis=0) + within
+    rows = np.repeat(centres, 25, axis=0) + rng.normal(size=(300, 6))
+    return Study.of_features(
+        rows, "log:2:48:11", normalize="none", n_components=None, cache_dir=tmp_path_factory.mktemp("cache")
+    )
+
+
+def test_k_at_every_scale_have_curves_and_a_verdict(at_scales):
+    tried = at_scales.k_values
+    assert tried[0] == 2 and tried[-1] == 48 and tried != list(range(2, 49)) and {3, 13} <= set(tried)
+    assert at_scales.criteria.index.tolist() == [1, *tried] and at_scales.table.index.tolist() == tried
+    assert at_scales.answers["elbow"] in tried and at_scales.answers["gap"] in [None, 1, *tried]
+    assert at_scales.verdict.convenience in tried and 3 in at_scales.verdict.levels.index
+    assert at_scales.labels_at(48).max() == 47
+    with pytest.raises(ParameterError, match="k = 12 was not tried; tried are 2, 3"):
+        at_scales.labels_at(12)
+
+
+def test_sentences_about_k_at_every_scale_claim_nothing_of_those_that_were_not_tried(at_scales):
+    sentences = at_scales.verdict.sentences
+    for sentence in sentences.values():
+        assert not re.search(r"\bnan\b|None|\[|\binf\b", sentence), sentence
+    named = at_scales.verdict.n_clusters
+    assert f"The answer is k = {named}" in sentences["conclusion"] and "not tried" in sentences["conclusion"]
+    start, steps, _ = rule_steps(at_scales.verdict.decision)
+    assert start == f"{len(at_scales.k_values)} values of k from 2 to 48" and steps[0][1].startswith("k = ")
+    cloud = np.random.default_rng(0).normal(size=(200, 4))
+    words = Study.of_features(cloud, [2, 4, 9], normalize="none", cache_dir=at_scales.params.cache_dir).verdict
+    assert "at no k of the 3 tried from 2 to 9 are the borders" in words.sentences["conclusion"]
+
+
+def test_the_gap_is_that_of_the_paper_for_consecutive_k_and_of_the_k_tried_for_others(tmp_path):
+    options = {"normalize": "none", "n_components": None, "cache_dir": tmp_path}
+    whole, some = (Study.of_features(X, ks, **options).gap for ks in (range(4, 7), [3, 5, 9]))
+    assert whole.k_values.tolist() == [1, 2, 3, 4, 5, 6] and some.k_values.tolist() == [1, 3, 5, 9]
+    assert whole.n_clusters == some.n_clusters == 3
 
 
 def test_a_sample_of_the_rows_is_drawn_once_and_all_rows_where_there_are_no_more():

@@ -176,12 +176,12 @@ CONCLUSIONS = {
     "the largest k": (
         {2: 0.5, 3: 0.8},
         f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}; it is the largest k that "
-        "was tried, so there may be finer clusters: try a larger k_max.",
+        "was tried, so there may be finer clusters: try larger k.",
     ),
     "one k": (
         {3: 0.8},
         f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}; it is the largest k that "
-        "was tried, so there may be finer clusters: try a larger k_max.",
+        "was tried, so there may be finer clusters: try larger k.",
     ),
     "nothing known of finer ones": (
         {2: 0.8, 3: NAN, 4: NAN},

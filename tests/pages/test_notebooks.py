@@ -70,8 +70,8 @@ def reads(code):
                 members.add(node.attr)
             elif owner in ("params", "self.params", "study.params"):
                 parameters.add(node.attr)
-    if "k_values" in parameters:
-        parameters |= {"k_min", "k_max"}
+    if "tried_k" in parameters:
+        parameters |= {"k_min", "k_max", "k_values"}
     return members, parameters & set(Parameters.model_fields)
 
 
