@@ -15,6 +15,7 @@ from helpers import study as module
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.criteria.halves import link_valleys, stability
 from helpers.criteria.report import rule_steps
+from helpers.criteria.tree import nested_shares, tree_levels
 from helpers.figures import plots
 from helpers.images.weights import EmbeddingError
 from helpers.pages.execution import open_images
@@ -284,38 +285,36 @@ def test_a_k_that_was_not_tried_is_named(digits):
 
 @pytest.fixture(scope="module")
 def at_scales(tmp_path_factory):
-    """Study three groups of four clusters each, at k on a logarithmic axis."""
-    rng = np.random.default_rng(0)
-    groups, within = rng.normal(scale=60, size=(3, 6)), rng.normal(scale=9, size=(12, 6))
-    centres = np.repeat(groups, 4, axis=0) + within
-    rows = np.repeat(centres, 25, axis=0) + rng.normal(size=(300, 6))
-    return Study.of_features(
-        rows, "log:2:48:11", normalize="none", n_components=None, cache_dir=tmp_path_factory.mktemp("cache")
-    )
+    """Study three groups of three clusters each, at a few k that are far apart."""
+    centres = np.repeat(np.eye(6)[:3] * 60, 3, axis=0) + np.tile(np.eye(6)[3:] * 12, (3, 1))
+    rows = np.repeat(centres, 40, axis=0) + np.random.default_rng(0).normal(size=(360, 6))
+    options = {"normalize": "none", "n_components": None, "cache_dir": tmp_path_factory.mktemp("cache")}
+    return Study.of_features(rows, [2, 3, 5, 9, 16], **options)
 
 
 def test_k_at_every_scale_have_curves_and_a_verdict(at_scales):
-    tried = at_scales.k_values
-    assert tried[0] == 2 and tried[-1] == 48 and tried != list(range(2, 49)) and {3, 13} <= set(tried)
-    assert at_scales.criteria.index.tolist() == [1, *tried] and at_scales.table.index.tolist() == tried
+    tried = [2, 3, 5, 9, 16]
+    assert at_scales.k_values == at_scales.table.index.tolist() == tried
+    assert at_scales.criteria.index.tolist() == [1, *tried]
+    assert at_scales.verdict.n_clusters == 9 and {3, 9} <= set(at_scales.verdict.levels.index)
     assert at_scales.answers["elbow"] in tried and at_scales.answers["gap"] in [None, 1, *tried]
-    assert at_scales.verdict.convenience in tried and 3 in at_scales.verdict.levels.index
-    assert at_scales.labels_at(48).max() == 47
-    with pytest.raises(ParameterError, match="k = 12 was not tried; tried are 2, 3"):
+    assert at_scales.labels_at(16).max() == 15
+    with pytest.raises(ParameterError, match="k = 12 was not tried; tried are 2, 3, 5, 9 and 16"):
         at_scales.labels_at(12)
+    assert tree_levels(tried, list(at_scales.verdict.levels.index), 9)[-2:] == [9, 16]
+    three, nine = at_scales.labels_at(3), at_scales.labels_at(9)
+    assert nested_shares(np.stack([three, nine]), [3, 9])["nested"].tolist() == [1.0]
 
 
 def test_sentences_about_k_at_every_scale_claim_nothing_of_those_that_were_not_tried(at_scales):
     sentences = at_scales.verdict.sentences
     for sentence in sentences.values():
         assert not re.search(r"\bnan\b|None|\[|\binf\b", sentence), sentence
-    named = at_scales.verdict.n_clusters
-    assert f"The answer is k = {named}" in sentences["conclusion"] and "not tried" in sentences["conclusion"]
-    start, steps, _ = rule_steps(at_scales.verdict.decision)
-    assert start == f"{len(at_scales.k_values)} values of k from 2 to 48" and steps[0][1].startswith("k = ")
-    cloud = np.random.default_rng(0).normal(size=(200, 4))
-    words = Study.of_features(cloud, [2, 4, 9], normalize="none", cache_dir=at_scales.params.cache_dir).verdict
-    assert "at no k of the 3 tried from 2 to 9 are the borders" in words.sentences["conclusion"]
+    assert sentences["conclusion"].startswith("The answer is k = 9: ")
+    assert "no finer clusters that were tried have borders nearly as empty" in sentences["conclusion"]
+    assert sentences["conclusion"].endswith("; k = 6 to 8 and 10 to 15 beside it were not tried.")
+    start, steps, end = rule_steps(at_scales.verdict.decision)
+    assert (start, end) == ("5 values of k from 2 to 16", "The answer: k = 9") and steps[0][1].startswith("k = ")
 
 
 def test_the_gap_is_that_of_the_paper_for_consecutive_k_and_of_the_k_tried_for_others(tmp_path):

@@ -197,9 +197,9 @@ def _against_finer(valley: pd.Series, k: int) -> str:
     if finer.isna().all():
         return "there are too few links inside finer ones to tell"
     if k in emptiest:
-        tried = [] if are_consecutive(valley.index) else ["that were tried"]
-        told = [] if finer.notna().all() else ["of which it can be told"]
-        return " ".join(["no finer clusters", " and ".join(tried + told), "have borders nearly as empty"])
+        which = [] if are_consecutive(valley.index) else ["that were tried"]
+        which += [] if finer.notna().all() else ["of which it can be told"]
+        return f"no finer clusters {' and '.join(which)}{' ' if which else ''}have borders nearly as empty"
     which = "the finest k" if finer.notna().all() else "the finest k of those of which it can be told"
     return f"it is {which} whose borders are nearly as empty as those at {k_words(valley)}, the emptiest"
 

@@ -971,7 +971,7 @@ def plot_tree(k_values: Sequence[int], flows: pd.DataFrame, pictures: Sequence[S
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
     x = np.linspace(0.5, 6.45, len(k_values))
-    sides = [min(0.7, _BRANCH * _least_step(at) - (0.03 if at is places[-1] else 0.2)) for at in places]
+    sides = [min(0.7, _BRANCH * _least_step(at) - (0.03 if at is places[-1] else 0.15)) for at in places]
     _draw_branches(ax, flows, x, places, sides)
     for level, (k, at, side) in enumerate(zip(k_values, places, sides)):
         last = level == len(k_values) - 1
