@@ -322,7 +322,7 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     """Write the sentences about columns that a table need not have."""
     sentences = {}
     if "gap" in table:
-        sentences["gap"] = _gap_sentence(preferred["gap"], int(table.index.max()))
+        sentences["gap"] = _gap_sentence(preferred["gap"], list(table.index))
     if "stability" in scored and scored["stability"].notna().any():
         where = k_words(scored["stability"])
         sentences["stability"] = (
@@ -337,9 +337,10 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     return sentences
 
 
-def _gap_sentence(k: int | None, last: int) -> str:
+def _gap_sentence(k: int | None, tried: list[int]) -> str:
     if k is None:
-        return f"The gap statistic finds no k: by its rule none up to {last} suffices."
+        which = "none" if are_consecutive(tried) else "none of those tried"
+        return f"The gap statistic finds no k: by its rule {which} up to {tried[-1]} suffices."
     if k == 1:
         return "The gap statistic says k = 1: by its rule the data need not be more than one cluster."
     return f"The gap statistic says k = {k}."

@@ -965,26 +965,27 @@ def plot_tree(k_values: Sequence[int], flows: pd.DataFrame, pictures: Sequence[S
     pictures : sequence of sequences of images
         A picture for each cluster of each level.
     """
-    places = _tree_places(flows, k_values)
-    height = _BRANCH * (max(map(max, places)) + 1)
-    figure = plt.figure(figsize=(7.2, height + 0.35))
+    places = [_BRANCH * at for at in _tree_places(flows, k_values)]
+    sides = [min(0.7, _least_step(at) - (0.03 if at is places[-1] else 0.15)) for at in places]
+    top = min(at.min() - side / 2 for at, side in zip(places, sides)) - 0.35
+    bottom = max(at.max() + side / 2 for at, side in zip(places, sides)) + 0.2
+    figure = plt.figure(figsize=(7.2, bottom - top))
     ax = figure.add_axes((0, 0, 1, 1))
     ax.set_axis_off()
     x = np.linspace(0.5, 6.45, len(k_values))
-    sides = [min(0.7, _BRANCH * _least_step(at) - (0.03 if at is places[-1] else 0.15)) for at in places]
     _draw_branches(ax, flows, x, places, sides)
     for level, (k, at, side) in enumerate(zip(k_values, places, sides)):
         last = level == len(k_values) - 1
         sizes = _sizes_of(flows, level - last, "target" if last else "source")
-        ax.text(x[level], -0.3, f"k = {k}", ha="center", color=_ON_ANY_PAGE, fontweight="bold")
-        for y, size, color, picture in zip(_BRANCH * at, sizes, cluster_colors(k), pictures[level]):
+        ax.text(x[level], top + 0.22, f"k = {k}", ha="center", color=_ON_ANY_PAGE, fontweight="bold")
+        for y, size, color, picture in zip(at, sizes, cluster_colors(k), pictures[level]):
             box = x[level] - side / 2, x[level] + side / 2, y + side / 2, y - side / 2
             ax.imshow(ImageOps.fit(picture, (96, 96), Image.Resampling.BOX), extent=box, zorder=3)
             ax.add_patch(Rectangle((box[0], box[3]), side, side, fill=False, edgecolor=color, linewidth=2, zorder=4))
             words = {"ha": "left", "va": "center"} if last else {"ha": "center", "va": "top"}
             spot = (box[1] + 0.06, y) if last else (x[level], box[2] + 0.03)
             ax.text(*spot, f"{size:,}", fontsize="x-small", color=_ON_ANY_PAGE, zorder=5, **words)
-    ax.set(xlim=(0, 7.2), ylim=(height - 0.5 * _BRANCH, -0.5 * _BRANCH - 0.35), aspect="equal")
+    ax.set(xlim=(0, 7.2), ylim=(bottom, top), aspect="equal")
     return figure
 
 
@@ -994,12 +995,12 @@ def _sizes_of(flows: pd.DataFrame, level: int, end: str) -> np.ndarray:
 
 
 def _least_step(places: np.ndarray) -> float:
-    """Calculate how far apart the two nearest places are, or a large number for one place."""
-    return float(np.diff(np.sort(places)).min(initial=len(places) * 10))
+    """Calculate how far apart the two nearest places are, infinite for one place."""
+    return float(np.diff(np.sort(places)).min(initial=np.inf))
 
 
 def _tree_places(flows: pd.DataFrame, k_values: Sequence[int]) -> list[np.ndarray]:
-    """Place the clusters of each level below each other, each in the middle of those that come mostly from it."""
+    """Number places from above for the clusters of each level, each in the middle of those that mostly come from it."""
     most = flows.loc[flows.groupby(["level", "target"])["size"].idxmax()]
     children = most.groupby(["level", "source"])["target"].agg(list).to_dict()
     places, free = [np.zeros(k) for k in k_values], count()
@@ -1020,8 +1021,8 @@ def _draw_branches(
     """Draw each flow as a curve in the colour of where it comes from, as wide as it has images, the widest first."""
     n = flows.loc[flows["level"] == 0, "size"].sum()
     for row in flows.sort_values("size", ascending=False).itertuples():
-        start = x[row.level] + sides[row.level] / 2, _BRANCH * places[row.level][row.source]
-        end = x[row.level + 1] - sides[row.level + 1] / 2, _BRANCH * places[row.level + 1][row.target]
+        start = x[row.level] + sides[row.level] / 2, places[row.level][row.source]
+        end = x[row.level + 1] - sides[row.level + 1] / 2, places[row.level + 1][row.target]
         middle = (start[0] + end[0]) / 2
         curve = MplPath([start, (middle, start[1]), (middle, end[1]), end], [1, 4, 4, 4])
         color = cluster_colors(row.source + 1)[-1]
