@@ -27,10 +27,9 @@ from .comparing.combinations import Combination, combine, describe, parse_vary
 from .comparing.report import survival_sentence
 from .core.conventions import ROOT, ParameterError
 from .core.runs import one_run
-from .images.datasets import check_apart
 from .pages.book import build_book, how_to_open
 from .pages.comparison import compare_and_write, run_combinations
-from .pages.execution import check_used, run_notebook
+from .pages.execution import check_apart, check_used, run_notebook
 from .pages.export import COPIES, export_study, told_verdict
 from .pages.handouts import write_handouts
 from .pages.printing import print_pages

@@ -388,21 +388,13 @@ def _files(found: Found, where: str) -> ImageSet:
     return ImageSet(found.names, known, contents, found.places, read_file, left_out=found.left_out)
 
 
-def check_apart(dataset: str, output: Path) -> None:
-    """Refuse a folder for results that lies in that of the images, since the next run would take them for images.
-
-    Raises
-    ------
-    ParameterError
-        Naming both.
-    """
+def folder_of(dataset: str) -> Path | None:
+    """Find the folder of this machine whose images a data set is; None where it is none."""
     name, _, path = dataset.partition(":")
     path = _without_scheme(path)
-    if name != "folder" or not path or "://" in path:
-        return
-    folder, output = resolve_path(path), output.resolve()
-    if folder.is_dir() and output.is_relative_to(folder):
-        raise ParameterError(f"The results would lie in {output}, within the images' folder {folder}; name another -o.")
+    if name != "folder" or not path or "://" in path or not resolve_path(path).is_dir():
+        return None
+    return resolve_path(path)
 
 
 def _existing_folder(path: str, owner: str) -> Path:

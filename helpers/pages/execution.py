@@ -22,6 +22,7 @@ from ..core.scheduling import LOCAL, use_scheduler
 from ..images.backbones import load_backbone
 from ..images.collection import ChangedImageError, CollectionError, ImageSet
 from ..images.copies import first_of_copies
+from ..images.datasets import folder_of
 from ..images.weights import ChangedWeightsError
 from ..parameters import Parameters
 from ..study import Study
@@ -161,6 +162,19 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     if "weights" in names and parameters.weights is not None:
         _check_weights(parameters, images)
     return images
+
+
+def check_apart(dataset: str, output: Path) -> None:
+    """Refuse a folder for results that lies in that of the images, since the next run would take them for images.
+
+    Raises
+    ------
+    ParameterError
+        Naming both.
+    """
+    folder, output = folder_of(dataset), output.resolve()
+    if folder is not None and output.is_relative_to(folder):
+        raise ParameterError(f"The results would lie in {output}, within the images' folder {folder}; name another -o.")
 
 
 def _check_weights(parameters: Parameters, images: ImageSet) -> None:

@@ -302,7 +302,26 @@ def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
         "exact": _exact_sentence(photographs),
         "loss": _loss_sentence(photographs),
         "false_alarms": _alarm_sentence(judged[judged["role"] == "reporting"]),
+        "short": _short_sentence(photographs, judged[judged["role"] == "reporting"]),
     }
+
+
+def _short_sentence(photographs: pd.DataFrame, reporting: pd.DataFrame) -> str:
+    """Say in two sentences how often the verdict names a k, is right, and is fooled."""
+    own = intervals(photographs, "exact").loc["verdict"]
+    named = 1 - summarise_answers(photographs).loc["verdict", "abstained"]
+    fooled, n_clouds = _fooled(reporting)
+    return (
+        f"On photographs with known classes it names a k for {named:.0%} of the problems, and in {own['mean']:.0%} of "
+        f"these it names the number of classes ({own['low']:.0%} to {own['high']:.0%}, since the collections are few). "
+        f"Where there is nothing to find, it named a k for {len(fooled)} of {n_clouds} clouds of points."
+    )
+
+
+def _fooled(reporting: pd.DataFrame) -> tuple[list[str], int]:
+    """List the problems without groups for which the verdict names a k, and count all of them."""
+    nothing = reporting[(reporting["criterion"] == "verdict") & ~reporting["structured"]]
+    return sorted(set(nothing.loc[~nothing["abstained"], "problem"])), nothing["problem"].nunique()
 
 
 def _score_or_samples(photographs: pd.DataFrame) -> str:
@@ -370,12 +389,11 @@ def _alarm_sentence(reporting: pd.DataFrame) -> str:
     always = list(alarms.index[alarms == 1])
     known = [name for name in ("score", "positive", "elbow") if name in always]
     told = f", among them {_names(known)}" if known and len(always) > 4 else f": {_names(always)}" if always else ""
-    nothing = reporting[(reporting["criterion"] == "verdict") & ~reporting["structured"]]
-    fooled = sorted(set(nothing.loc[~nothing["abstained"], "problem"]))
+    fooled, n_clouds = _fooled(reporting)
     where = f"; it is fooled by “{'”, “'.join(fooled)}”" if fooled else ""
     return (
         f"Where there are no groups, {len(always)} of the {len(alarms)} always name a k all the same"
-        f"{told}. The verdict does so for {len(fooled)} of {nothing['problem'].nunique()} clouds "
+        f"{told}. The verdict does so for {len(fooled)} of {n_clouds} clouds "
         f"({alarms['verdict']:.0%} if each family counts once){where}."
     )
 

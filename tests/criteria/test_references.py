@@ -204,6 +204,22 @@ def test_large_references_measure_what_exact_ones_do(monkeypatch):
         assert not np.array_equal(getattr(given, name), getattr(exact, name))
 
 
+def test_references_have_some_samples_of_very_many(monkeypatch):
+    X = RNG(0).standard_normal((3000, 4)) * [4, 3, 2, 1]
+    whole = null_silhouettes(X, [2, 4], n_references=4)
+    monkeypatch.setattr(references, "MAX_REFERENCE_SAMPLES", 1000)
+    drawn = []
+
+    def measured(X, *args, **kwargs):
+        drawn.append(len(X))
+        return silhouette_samples(X, *args, **kwargs)
+
+    monkeypatch.setattr(references, "silhouette_samples", measured)
+    some = null_silhouettes(X, [2, 4], n_references=4, n_jobs=1)
+    assert set(drawn) == {1000}
+    np.testing.assert_allclose(some.score.mean(axis=1), whole.score.mean(axis=1), atol=0.02)
+
+
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 @pytest.mark.parametrize("unit", [1e-30, 1e30, 1e100])
 def test_nulls_have_no_unit(unit, metric):

@@ -599,13 +599,15 @@ def test_two_notebooks_of_one_name_are_refused(tmp_path, capsys):
 
 def test_images_that_the_network_cannot_tell_apart_are_refused_in_the_sentence_of_the_study(tmp_path):
     """That shows only when they are embedded, in the first chapter, which is not to blame."""
+    photos = tmp_path / "photos"
+    photos.mkdir()
     for kind in ("png", "bmp", "tif"):
-        Image.new("RGB", (8, 8), "red").save(tmp_path / f"1.{kind}")
-    parameters = {"dataset": f"folder:{tmp_path}", "backbone": "pixels", "cache_dir": tmp_path / "cache"}
+        Image.new("RGB", (8, 8), "red").save(photos / f"1.{kind}")
+    parameters = {"dataset": f"folder:{photos}", "backbone": "pixels", "cache_dir": tmp_path / "cache"}
     options = [part for name, value in parameters.items() for part in ("-p", name, value)]
     message = refused("run", ROOT / "notebooks" / "embeddings.ipynb", *options, "-o", tmp_path / "out")
     assert message.splitlines()[-1] == (
-        f"error: All 3 images of 'folder:{tmp_path}' that can be read look the same to the network 'pixels': there is "
+        f"error: All 3 images of 'folder:{photos}' that can be read look the same to the network 'pixels': there is "
         "nothing to cluster, and at least two different images are needed, or another `backbone`, which tells them "
         "apart."
     )
