@@ -98,8 +98,9 @@ def found_again_sentence(images: pd.Series, cloud: pd.Series) -> str:
 
 def strength_sentence(images: pd.Series, cloud: pd.Series) -> str:
     """Say up to which k the prediction strength of images and of a cloud without clusters is high."""
+    none = "at no k from 2 on" if are_consecutive(images.index) else "at no k that was tried"
     parts = [
-        f"for the {name} {f'up to k = {found[-1]}' if found else 'at no k from 2 on'}"
+        f"for the {name} {f'up to k = {found[-1]}' if found else none}"
         for name, values in (("images", images), ("cloud", cloud))
         for found in [extreme_k(values >= STRONG) if (values >= STRONG).any() else []]
     ]
