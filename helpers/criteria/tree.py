@@ -68,31 +68,25 @@ def cluster_flows(labels: np.ndarray) -> pd.DataFrame:
     Parameters
     ----------
     labels : ndarray of int, shape (m, n)
-        A clustering for each level, the coarsest first, with the clusters from 0 to k - 1.
+        A clustering for each of two levels or more, the coarsest first, with the clusters from 0 to k - 1.
 
     Returns
     -------
     DataFrame
         A row for each pair of clusters with points in common: the number of the ``level`` from 0 on, the cluster there
-        (``source``) and that of the next level (``target``), the number of points (``size``), and its share of the
-        one (``of_source``) and of the other (``of_target``, the in-proportion of Zappia and Oshlack).
+        (``source``) and that of the next level (``target``), and the number of points (``size``).
 
     Examples
     --------
-    >>> cluster_flows(np.array([[0, 0, 0, 1], [0, 0, 1, 1]])).to_numpy().round(2).tolist()
-    [[0.0, 0.0, 0.0, 2.0, 0.67, 1.0], [0.0, 0.0, 1.0, 1.0, 0.33, 0.5], [0.0, 1.0, 1.0, 1.0, 1.0, 0.5]]
+    >>> cluster_flows(np.array([[0, 0, 0, 1], [0, 0, 1, 1]])).to_numpy().tolist()
+    [[0, 0, 0, 2], [0, 0, 1, 1], [0, 1, 1, 1]]
     """
     parts = []
     for level, (coarse, fine) in enumerate(pairwise(labels)):
         shared = contingency_matrix(coarse, fine)
         source, target = np.nonzero(shared)
-        sizes = shared[source, target]
-        shares = {"of_source": sizes / shared.sum(axis=1)[source], "of_target": sizes / shared.sum(axis=0)[target]}
-        parts.append(pd.DataFrame({"level": level, "source": source, "target": target, "size": sizes, **shares}))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=_FLOWS)
-
-
-_FLOWS = ["level", "source", "target", "size", "of_source", "of_target"]
+        parts.append(pd.DataFrame({"level": level, "source": source, "target": target, "size": shared[source, target]}))
+    return pd.concat(parts, ignore_index=True)
 
 
 def nested_shares(

@@ -20,8 +20,7 @@ def test_each_image_is_on_one_branch_of_each_step():
         [0, 2, 30],
         [1, 0, 60],
     ]
-    assert (flows["of_target"] == 1).all() and flows["of_source"].tolist() == [0.5, 0.5, 1, 0.5, 0.5, 1, 1]
-    assert cluster_flows(NESTED[:1]).empty
+    assert flows.groupby(["level", "target"])["source"].nunique().eq(1).all()
 
 
 def test_clusters_that_were_divided_are_nested_and_chance_is_told():
