@@ -3,9 +3,13 @@
 import re
 from itertools import zip_longest
 
+from docutils import nodes
+
 _TABLE = re.compile(r'<table[^>]* class="dataframe.*?</table>', re.DOTALL)
 _ROW = re.compile(r"<tr.*?</tr>", re.DOTALL)
 _CELL = re.compile(r"<(t[hd])([^>]*)>(.*?)</t[hd]>", re.DOTALL)
+_EQUATION = re.compile(r"\b(k) = (?=[\d−-])")
+_AS_THEY_ARE = (nodes.FixedTextElement, nodes.literal, nodes.math, nodes.math_block, nodes.raw)
 _NUMBER = re.compile("[+\N{MINUS SIGN}\N{EN DASH}-]?[\\d\N{EN DASH}]|\N{EN DASH}?$")
 
 
@@ -52,8 +56,17 @@ def name_folds(app, pagename, templatename, context, doctree):
         )
 
 
+def keep_together(app, doctree, docname):
+    """Let no line end within k = 6."""
+    for text in list(doctree.findall(nodes.Text)):
+        kept = _EQUATION.sub("\\1\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", text)
+        if kept != text and not isinstance(text.parent, _AS_THEY_ARE):
+            text.parent.replace(text, nodes.Text(kept))
+
+
 def setup(app):
     """Look at each page before it is written, after the theme has."""
+    app.connect("doctree-resolved", keep_together)
     app.connect("html-page-context", mend)
     app.connect("html-page-context", name_folds, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import importlib
 import pickle
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -227,6 +228,17 @@ def test_features_lead_to_what_the_network_names(tmp_path, name, options, n_feat
             if name == "googlenet":
                 last = model.fc
             torch.testing.assert_close(last(features), model(batch), rtol=1e-4, atol=1e-5)
+
+
+def test_the_page_on_networks_says_what_timm_says_of_those_it_names():
+    page = (ROOT / "book" / "networks.md").read_text("utf-8")
+    rows = re.findall(r"(?m)^\| `timm:(\S+)` \| (\d+) \| (\S+) \|", page)
+    assert len(rows) >= 4
+    for name, n_features, licence in rows:
+        assert backbones.find_backbone(f"timm:{name}").name == "timm:"
+        with torch.device("meta"):  # without its numbers
+            model = timm.create_model(name, pretrained=False)
+        assert (model.num_features, timm.get_pretrained_cfg(name).license) == (int(n_features), licence)
 
 
 def test_network_of_timm_from_a_file(tmp_path):

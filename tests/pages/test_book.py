@@ -21,6 +21,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 from conftest import build, copied_sources
+from docutils.core import publish_doctree
 from PIL import Image
 
 from helpers.clustering.reduction import fit_pca
@@ -562,6 +563,15 @@ def test_a_page_of_a_single_book_is_left_alone(monkeypatch):
     context = {"body": "<h1>T</h1>"}
     link(None, "book/intro", "page.html", context, None)
     assert context == {"body": "<h1>T</h1>"}
+
+
+def test_no_line_ends_between_k_and_its_number(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "book" / "_ext")
+    from accessible import keep_together
+
+    page = publish_doctree("At *k = 6*, and k = 12; ``k = 3``::\n\n  k = 4\n")
+    keep_together(None, page, "page")
+    assert page.astext() == "At k\xa0=\xa06, and k\xa0=\xa012; k = 3:\n\nk = 4"
 
 
 def test_words_begin_on_the_left_of_a_column_and_numbers_end_on_its_right(monkeypatch):
