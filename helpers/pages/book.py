@@ -19,6 +19,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 
 from ..core.cache import cached
@@ -28,12 +29,13 @@ from ..core.fingerprints import digest, source_digest
 from ..core.runs import one_run
 from ..criteria.table import DEEP
 from ..figures.playground import build_playground
+from ..figures.scores import TITLE, build_scores_page
 from ..images.backbones import backbone_key
 from ..images.collection import ImageSet
 from ..images.weights import file_sha256
 from ..parameters import Parameters, parameter_table
 from .execution import begin, execute_source, open_images
-from .provenance import PAGE_HEIGHT, fact_table, framed_playground, page_versions
+from .provenance import PAGE_HEIGHT, fact_table, framed_playground, framed_text, page_versions
 from .sources import (
     NotebookError,
     clean_source,
@@ -320,7 +322,7 @@ def _stage_files(
     files |= {f"notebooks/{name}": text.encode() for name, text in chapters.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml", switch or {})
     files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
-    files |= _slides(chapters) | _playground()
+    files |= _slides(chapters) | _playground() | _scores(source_dir / "book" / "data")
     files["book/_generated/parameters.md"] = parameter_table().encode()
     files["book/_generated/this_book.md"] = _this_book(parameters).encode()
     return files
@@ -384,6 +386,32 @@ def _playground() -> dict[str, bytes]:
     page, frame = build_playground(deep=DEEP), framed_playground("negative", PAGE_HEIGHT).data
     framed = f'<div class="full-width">{frame}</div>'
     return {"book/_static/playground.html": page.encode(), "book/_generated/playground.html": framed.encode()}
+
+
+def _scores(folder: Path) -> dict[str, bytes]:
+    """Write the page for pasted scores on its own and in a frame, and what was measured for it."""
+    nulls = json.loads((folder / "nulls.json").read_text(encoding="utf-8"))
+    question = pd.read_csv(folder / "question.csv", index_col="n_clusters")["score"]
+    page = build_scores_page(nulls, question.to_dict())
+    framed = f'<div class="full-width">{framed_text(page, TITLE, PAGE_HEIGHT).data}</div>'
+    return {
+        "book/_static/your_scores.html": page.encode(),
+        "book/_generated/your_scores.html": framed.encode(),
+        "book/_generated/nulls.md": (fact_table(_measured(nulls)) + "\n").encode(),
+    }
+
+
+def _measured(nulls: Mapping[str, Any]) -> dict[str, str]:
+    """Describe the grid of data without clusters, and the error of interpolating in it."""
+    words = {"n": "rows", "n_features": "features", "k": "k"}
+    sizes = {words[name]: ", ".join(f"{value:,}" for value in nulls[name]) for name in words}
+    errors = {
+        f"error without one value of {words[name]}": f"{min(error['root mean square']):.3f} to "
+        f"{max(error['root mean square']):.3f} in the root mean square, {error['largest']:.3f} at most"
+        for name, error in nulls["error"].items()
+    }
+    n_clouds = nulls["provenance"]["settings"]["clouds of each size"].values()
+    return sizes | {"clouds of each kind, by rows": ", ".join(map(str, n_clouds))} | errors
 
 
 def _slides(chapters: dict[str, str]) -> dict[str, bytes]:

@@ -181,7 +181,7 @@ def framed_page(path: Path, title: str) -> HTML:
     title : str
         Name of the frame, for screen readers.
     """
-    return _framed(path.read_text(encoding="utf-8"), title, PAGE_HEIGHT)
+    return framed_text(path.read_text(encoding="utf-8"), title, PAGE_HEIGHT)
 
 
 def framed_playground(preset: str, height: str = "35rem") -> HTML:
@@ -200,11 +200,20 @@ def framed_playground(preset: str, height: str = "35rem") -> HTML:
         If there is no such preset.
     """
     page = build_playground(deep=DEEP, opens_at=preset)
-    return _framed(page, f"Playground: {PRESETS[preset].title}", height)
+    return framed_text(page, f"Playground: {PRESETS[preset].title}", height)
 
 
-def _framed(page: str, title: str, height: str) -> HTML:
-    """Put the text of a page into a frame."""
+def framed_text(page: str, title: str, height: str) -> HTML:
+    """Put the text of a self-contained page of HTML into a frame.
+
+    Parameters
+    ----------
+    page : str
+    title : str
+        Name of the frame, for screen readers.
+    height : str
+        Height of the frame, as style sheets have it.
+    """
     from IPython.display import HTML
 
     style = f"border: 1px solid #88888880; box-sizing: border-box; height: {height}; width: 100%"
