@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,6 +25,8 @@ _PICTURES = ", or of ".join(dict.fromkeys(kind.pictures for kind in dataset_kind
 # What stands for no value, in the words of Python, which papermill knows, and of YAML.
 _NULL = ("None", "null", "Null", "NULL", "~")
 _BACKBONES = listed(backbone_forms(), ", or ")
+_LOG = re.compile(r"log:([0-9]{1,9}):([0-9]{1,9}):([0-9]{1,9})")
+_MOST_K = 1000
 
 # They say where a study is computed and kept, and change nothing that is seen in it.
 PLACES = frozenset({"scheduler", "cache_dir"})
@@ -42,7 +46,7 @@ class Parameters(BaseModel):
     --------
     >>> from helpers.parameters import Parameters
     >>> params = Parameters(dataset="digits", k_max=5)
-    >>> params.k_values, params.changed()
+    >>> params.tried_k, params.changed()
     ([2, 3, 4, 5], {'dataset': 'digits', 'k_max': 5})
     >>> Parameters(kmax=5)  # doctest: +ELLIPSIS
     Traceback (most recent call last):
@@ -135,6 +139,15 @@ class Parameters(BaseModel):
         title="largest number of clusters tried",
         description="largest number of clusters tried; below the number of images, and at most that of different ones",
     )
+    k_values: list[int] | str | None = Field(
+        None,
+        title="a list, or log:LOW:HIGH:COUNT",
+        description="the numbers of clusters tried, in the place of those from `k_min` to `k_max`: a list in ascending "
+        "order, or `log:LOW:HIGH:COUNT`, such as `log:2:256:24`, whole numbers from LOW to HIGH that are evenly apart "
+        "on a logarithmic axis, COUNT of them before those that rounding makes equal are dropped; null: each from "
+        "`k_min` to `k_max`",
+        json_schema_extra={"along": "k_max"},
+    )
     chosen_k: list[int] | None = Field(
         None,
         title="None: those that criteria prefer",
@@ -177,6 +190,17 @@ class Parameters(BaseModel):
         except ValidationError as error:
             raise ParameterError(_sentence(error)) from None
 
+    @field_validator("k_values", mode="before")
+    @classmethod
+    def _check_k_values(cls, k_values: Any) -> Any:
+        if k_values is not None and not _are_numbers_of_clusters(k_values) and not _spread_evenly(k_values):
+            raise ValueError(
+                f"k_values = {k_values!r} is not allowed: k_values takes a list of whole numbers from 2 on in "
+                "ascending order, such as [2, 4, 8], or log:LOW:HIGH:COUNT, such as log:2:256:24, with LOW from 2 on, "
+                f"HIGH above it, and COUNT from 2 to {_MOST_K}, or null."
+            )
+        return k_values
+
     @field_validator("chosen_k")
     @classmethod
     def _drop_repeats(cls, chosen_k: list[int] | None) -> list[int] | None:
@@ -195,13 +219,13 @@ class Parameters(BaseModel):
 
     @model_validator(mode="after")
     def _check_k(self) -> Parameters:
-        if self.k_min > self.k_max:
+        if self.k_values is None and self.k_min > self.k_max:
             raise ValueError(f"k_min = {self.k_min} must not be larger than k_max = {self.k_max}.")
-        outside = [k for k in self.chosen_k or [] if not self.k_min <= k <= self.k_max]
-        if outside:
-            raise ValueError(
-                f"chosen_k = {self.chosen_k} must lie between k_min = {self.k_min} and k_max = {self.k_max}."
-            )
+        if not set(self.chosen_k or []) <= set(self.tried_k):
+            where = f"lie between k_min = {self.k_min} and k_max = {self.k_max}"
+            if self.k_values is not None:
+                where = f"be among the k of k_values, {listed(map(str, self.tried_k), ' and ')}"
+            raise ValueError(f"chosen_k = {self.chosen_k} must {where}.")
         if self.chosen_k == []:
             raise ValueError("chosen_k = [] is empty; name at least one k, or null for those the criteria prefer.")
         return self
@@ -212,34 +236,39 @@ class Parameters(BaseModel):
         return cls(**{name: value for name, value in names.items() if name in cls.model_fields})
 
     @property
-    def k_values(self) -> list[int]:
-        """The numbers of clusters tried, in order."""
-        return list(range(self.k_min, self.k_max + 1))
+    def tried_k(self) -> list[int]:
+        """The numbers of clusters tried, in ascending order."""
+        if isinstance(self.k_values, str):
+            return _spread_evenly(self.k_values)
+        return list(range(self.k_min, self.k_max + 1)) if self.k_values is None else self.k_values
 
     def check_images(self, n_images: int, n_distinct: int | None = None) -> None:
-        """Refuse a `k_max` that is too large for the images: a silhouette needs k < n, and k-means k distinct points.
+        """Refuse a k that is too large for the images: a silhouette needs k < n, and k-means k distinct points.
 
         Raises
         ------
         ParameterError
-            Naming the largest possible `k_max`, or how many images are needed where there is none.
+            Naming the largest possible k, or how many images are needed where there is none.
         """
         n_distinct = n_images if n_distinct is None else n_distinct
         most = min(n_images - 1, n_distinct)
-        if most < self.k_min:
+        least, largest = self.tried_k[0], self.tried_k[-1]
+        lower, upper = ("k_min", "k_max") if self.k_values is None else ("the smallest of k_values", "k")
+        which = f"{upper} = {largest}{'' if self.k_values is None else ', the largest of k_values,'}"
+        if most < least:
             raise ParameterError(
-                f"{self.dataset!r} gives {n_images} images, {n_distinct} of them different; at least {self.k_min + 1} "
-                f"are needed, {self.k_min} of them different, for k_min = {self.k_min}."
+                f"{self.dataset!r} gives {n_images} images, {n_distinct} of them different; at least {least + 1} "
+                f"are needed, {least} of them different, for {lower} = {least}."
             )
-        if self.k_max > most and most == n_images - 1:
+        if largest > most and most == n_images - 1:
             raise ParameterError(
-                f"k_max = {self.k_max} must be smaller than the number of images, and {self.dataset!r} gives "
-                f"{n_images} of them, so k_max may be at most {most}."
+                f"{which} must be smaller than the number of images, and {self.dataset!r} gives "
+                f"{n_images} of them, so {upper} may be at most {most}."
             )
-        if self.k_max > most:
+        if largest > most:
             raise ParameterError(
-                f"k_max = {self.k_max} must not be larger than the number of different images, and of the {n_images} "
-                f"that {self.dataset!r} gives only {n_distinct} differ, so k_max may be at most {most}."
+                f"{which} must not be larger than the number of different images, and of the {n_images} "
+                f"that {self.dataset!r} gives only {n_distinct} differ, so {upper} may be at most {most}."
             )
 
     def changed(self) -> dict[str, Any]:
@@ -252,6 +281,22 @@ class Parameters(BaseModel):
             f"-p {name} {shlex.quote('None' if value is None else str(value))}"
             for name, value in self.changed().items()
         )
+
+
+def _are_numbers_of_clusters(k_values: Any) -> bool:
+    """Tell whether a value is a list of whole numbers from 2 on, in ascending order."""
+    if not isinstance(k_values, list) or not k_values or any(type(k) is not int for k in k_values):
+        return False
+    return k_values[0] >= 2 and all(before < after for before, after in pairwise(k_values))
+
+
+def _spread_evenly(text: Any) -> list[int]:
+    """List the k of ``log:LOW:HIGH:COUNT``; none where the text is of another form, or not possible."""
+    match = _LOG.fullmatch(text) if isinstance(text, str) else None
+    low, high, count = map(int, match.groups()) if match else (0, 0, 0)
+    if not 2 <= low < high or not 2 <= count <= _MOST_K:
+        return []
+    return np.unique(np.rint(np.geomspace(low, high, count)).astype(int)).tolist()
 
 
 def load_parameters(file: str | Path | None = None, **overrides: Any) -> Parameters:
@@ -330,7 +375,8 @@ def parse_value(name: str, text: str) -> Any:
     """Convert the text of a command-line option to the value of a parameter.
 
     Texts stay texts (a data set named ``1e3`` is a name), whole numbers and numbers are read as papermill reads them,
-    and everything else as YAML; ``None`` and ``null`` are no value where a parameter may have none.
+    and everything else, as a list in brackets, as YAML; ``None`` and ``null`` are no value where a parameter may have
+    none.
 
     Raises
     ------
@@ -352,12 +398,17 @@ def parse_value(name: str, text: str) -> Any:
 
 
 def _plain(name: str, value: Any) -> Any:
-    """Make a value of NumPy one of Python, and the word for no value None where a parameter may have none.
+    """Make a value of NumPy one of Python, and read the text of a list, or of no value, where a parameter may be one.
 
-    Papermill hands ``null`` on as a text, so it is read here, and in the same way for all who give parameters.
+    Papermill hands ``null`` and ``[2, 4]`` on as texts, so they are read here, and in the same way for all who give
+    parameters.
     """
-    if isinstance(value, str) and value in _NULL and name in Parameters.model_fields and "null" in _types(name):
+    types = _types(name) if isinstance(value, str) and name in Parameters.model_fields else []
+    if "null" in types and value in _NULL:
         return None
+    if "array" in types and value.startswith("["):
+        with suppress(yaml.YAMLError, ValueError):
+            return yaml.load(value, _PlainNumbers)
     if isinstance(value, (np.generic, np.ndarray)):
         return value.tolist()
     return [_plain(name, item) for item in value] if isinstance(value, list) else value
@@ -382,7 +433,7 @@ def with_companions(names: Iterable[str]) -> list[str]:
     Examples
     --------
     >>> with_companions(["k_max", "dataset"])
-    ['dataset', 'pictures', 'groups', 'copies', 'k_max', 'n_init', 'algorithm', 'scheduler']
+    ['dataset', 'pictures', 'groups', 'copies', 'k_max', 'k_values', 'n_init', 'algorithm', 'scheduler']
     """
     chosen = set(names)
     for name in sorted(chosen - Parameters.model_fields.keys()):

@@ -28,6 +28,7 @@ from .core.cache import cached, check_folder
 from .core.conventions import ParameterError
 from .core.groups import encode_groups
 from .core.scheduling import use_scheduler
+from .criteria.curves import are_consecutive, k_ranges
 from .criteria.halves import Halves, LinkValleys, Stability, cluster_halves, link_valleys, stability
 from .criteria.references import (
     GapStatistic,
@@ -122,7 +123,7 @@ class Study:
     def of_features(
         cls,
         X: np.ndarray,
-        k_values: Sequence[int] = range(2, 17),
+        k_values: Sequence[int] | str = range(2, 17),
         *,
         groups: np.ndarray | None = None,
         random_state: int = 0,
@@ -135,8 +136,8 @@ class Study:
         ----------
         X : array-like, shape (n, d)
             Finite numbers, a row for each sample.
-        k_values : sequence of int
-            Consecutive numbers of clusters.
+        k_values : sequence of int, or str
+            Numbers of clusters from 2 on, in ascending order; or ``log:LOW:HIGH:COUNT``, as the parameter of that name.
         groups : array-like, shape (n,), optional
             Samples that belong together, such as pictures of one object, and are not independent: errors take them
             together, and no halving divides them.
@@ -148,7 +149,7 @@ class Study:
         Raises
         ------
         ParameterError
-            If k_values are not consecutive, X has too few different rows for them, groups are not one for each row or
+            If k_values are not ascending, X has too few different rows for them, groups are not one for each row or
             fewer than four, or a parameter is not allowed or has no place here, as those of images have.
 
         Examples
@@ -166,19 +167,13 @@ class Study:
                 raise ParameterError(
                     f"{name} has no place in a study of features; allowed are {', '.join(_OF_FEATURES)}."
                 )
-        ks = list(k_values) if isinstance(k_values, Iterable) else [k_values]
-        if not all(isinstance(k, Integral) for k in ks) or not ks or ks != list(range(ks[0], ks[-1] + 1)):
-            raise ParameterError(f"k_values = {ks} is not possible: name consecutive numbers of clusters.")
-        features = _check_features(X)
-        if ks[-1] >= len(features):
-            raise ParameterError(f"k = {ks[-1]} must be smaller than the number of rows, and X has {len(features)}.")
-        if (n_distinct := count_distinct(features, ks[-1])) < ks[-1]:
-            raise ParameterError(f"k = {ks[-1]} is more than the {n_distinct} of the rows of X that differ.")
-        study = cls(
-            Parameters(
-                k_min=int(ks[0]), k_max=int(ks[-1]), random_state=random_state, cache_dir=str(cache_dir), **parameters
-            )
-        )
+        given = k_values if isinstance(k_values, str) else _whole_numbers(k_values)
+        study = cls(Parameters(k_values=given, random_state=random_state, cache_dir=str(cache_dir), **parameters))
+        features, largest = _check_features(X), study.k_values[-1]
+        if largest >= len(features):
+            raise ParameterError(f"k = {largest} must be smaller than the number of rows, and X has {len(features)}.")
+        if (n_distinct := count_distinct(features, largest)) < largest:
+            raise ParameterError(f"k = {largest} is more than the {n_distinct} of the rows of X that differ.")
         study.embeddings = Embeddings(features, np.arange(len(features)), [])
         study.labels = None
         study.groups = encode_groups(groups, len(features))
@@ -221,7 +216,7 @@ class Study:
         images.comes_with(params.backbone, params.weights, params.precision)
         if len(images) > 1 and not first_of_copies(images.contents).any():
             raise ParameterError(f"All {len(images):,} images of {params.dataset!r} are copies of one: {_NOTHING}.")
-        if "k_max" in params.model_fields_set:
+        if params.model_fields_set & _OF_K:
             params.check_images(len(images))  # here, since embedding them takes long
         return images
 
@@ -236,7 +231,7 @@ class Study:
             precision=params.precision,
             cache_dir=params.cache_dir,
         )
-        if "k_max" in params.model_fields_set:
+        if params.model_fields_set & _OF_K:
             params.check_images(len(embeddings.kept))
         features = embeddings.features
         if len(features) > 1 and count_distinct(features, 2) == 1:
@@ -291,6 +286,11 @@ class Study:
 
     # --- clusterings ---
 
+    @property
+    def k_values(self) -> list[int]:
+        """The numbers of clusters that are tried, in ascending order."""
+        return self.params.tried_k
+
     @cached_property
     def sweep(self) -> KMeansSweep:
         """One clustering for each k.
@@ -302,7 +302,7 @@ class Study:
         return self._cached(
             sweep_kmeans,
             self.points,
-            params.k_values,
+            self.k_values,
             n_init=params.n_init,
             algorithm=params.algorithm,
             **self._seed,
@@ -310,16 +310,16 @@ class Study:
         )
 
     def check_k_max(self) -> None:
-        """Refuse a `k_max` that is larger than the number of different rows, scaled, and of different points.
+        """Refuse a k that is larger than the number of different rows, scaled, and of different points.
 
         Raises
         ------
         ParameterError
             Naming the largest possible one.
         """
-        params = self.params
-        n_different = count_different(self.features, params.normalize, params.k_max)
-        params.check_images(len(self.features), min(n_different, count_distinct(self.points, params.k_max)))
+        params, largest = self.params, self.k_values[-1]
+        n_different = count_different(self.features, params.normalize, largest)
+        params.check_images(len(self.features), min(n_different, count_distinct(self.points, largest)))
 
     @cached_property
     def details(self) -> SilhouetteDetails:
@@ -357,9 +357,9 @@ class Study:
 
     def _row_of(self, k: int) -> int:
         """Find the row of one k in the results of the sweep, or refuse it."""
-        if k not in self.params.k_values:
-            raise ParameterError(f"k = {k} was not tried; tried are {self.params.k_min} to {self.params.k_max}.")
-        return self.params.k_values.index(k)
+        if k not in self.k_values:
+            raise ParameterError(f"k = {k} was not tried; tried are {k_ranges(self.k_values).removeprefix('k = ')}.")
+        return self.k_values.index(k)
 
     def sample(self, n: int) -> np.ndarray:
         """Draw at most `n` rows at random, and return their numbers in ascending order; all where there are no more."""
@@ -375,7 +375,7 @@ class Study:
         return self._cached(
             null_silhouettes,
             self.features,
-            params.k_values,
+            self.k_values,
             n_components=params.n_components,
             n_references=N_REFERENCES,
             metric=params.metric,
@@ -393,7 +393,7 @@ class Study:
     def halves(self) -> Halves:
         """Random halves of the rows, and the clusterings of each."""
         return self._cached(
-            cluster_halves, self.points, self.params.k_values, groups=self.groups, **self._seed, **_MANY_AT_ONCE
+            cluster_halves, self.points, self.k_values, groups=self.groups, **self._seed, **_MANY_AT_ONCE
         )
 
     @cached_property
@@ -408,11 +408,11 @@ class Study:
 
     @cached_property
     def gap(self) -> GapStatistic:
-        """The gap statistic with references along the principal axes."""
+        """The gap statistic with references along the principal axes, from k = 1 on."""
         return self._cached(
             gap_statistic,
             self.points,
-            range(1, self.params.k_max + 1),
+            range(1, self.k_values[-1] + 1) if are_consecutive(self.k_values) else [1, *self.k_values],
             n_references=N_REFERENCES,
             **self._references,
         )
@@ -457,7 +457,7 @@ class Study:
 
     def _of_halves(self, function: Any) -> Any:
         given = {"unkeyed": {"halves": self.halves, "n_jobs": -1}}  # halves follow from the other arguments
-        return self._cached(function, self.points, self.params.k_values, groups=self.groups, **self._seed, **given)
+        return self._cached(function, self.points, self.k_values, groups=self.groups, **self._seed, **given)
 
     def _cached(self, function: Any, *args: Any, **kwargs: Any) -> Any:
         return cached(function, *args, cache_dir=self.params.cache_dir, **kwargs)
@@ -471,8 +471,17 @@ class Study:
         return {"n_init": N_INIT_REFERENCES, **self._seed, **_MANY_AT_ONCE}
 
 
+# Whoever names one of these asks for clusterings; without them a study only opens and embeds images.
+_OF_K = frozenset({"k_max", "k_values"})
+
 # Parameters that a study of features takes, beside those of its signature.
 _OF_FEATURES = ("normalize", "n_components", "n_neighbors", "min_dist", "metric", "chosen_k", "n_init", "algorithm")
+
+
+def _whole_numbers(k_values: Any) -> list[Any]:
+    """Make the whole numbers of a sequence, as those of NumPy, numbers of Python; others are left to be refused."""
+    ks = list(k_values) if isinstance(k_values, Iterable) else [k_values]
+    return [int(k) if isinstance(k, Integral) and not isinstance(k, bool) else k for k in ks]
 
 
 def _check_features(X: np.ndarray) -> np.ndarray:

@@ -73,6 +73,7 @@ def assert_one_sentence(error):
         ({"chosen_k": []}, "chosen_k = [] is empty"),
         ({"chosen_k": [2, 17]}, "chosen_k = [2, 17] must lie between k_min = 2 and k_max = 16"),
         ({"k_min": 5, "k_max": 4}, "k_min = 5 must not be larger than k_max = 4"),
+        ({"k_values": [2, 8], "chosen_k": [3]}, "chosen_k = [3] must be among the k of k_values, 2 and 8."),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
@@ -129,8 +130,68 @@ def test_parameters_do_not_change_under_ones_hands():
         Parameters().k_max = 20
 
 
-def test_k_values_hold_both_ends():
-    assert Parameters(k_min=3, k_max=5).k_values == [3, 4, 5]
+def test_the_k_that_are_tried_hold_both_ends():
+    assert Parameters(k_min=3, k_max=5).tried_k == [3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("k_values", "tried"),
+    [
+        ([2, 4, 8], [2, 4, 8]),
+        ([7], [7]),
+        ("[2, 4, 8]", [2, 4, 8]),  # as papermill hands it on
+        (np.array([2, 4]), [2, 4]),
+        ("log:2:16:4", [2, 4, 8, 16]),
+        ("log:2:9:6", [2, 3, 4, 5, 7, 9]),
+        ("log:2:5:100", [2, 3, 4, 5]),  # what rounding makes equal counts once
+        (None, [5, 6]),
+        ("null", [5, 6]),
+    ],
+    ids=str,
+)
+def test_k_values_win_over_the_range_of_k(k_values, tried):
+    params = Parameters(k_min=5, k_max=6, k_values=k_values)
+    assert params.tried_k == tried and all(type(k) is int for k in params.tried_k)
+    assert Parameters(k_min=9, k_max=4, k_values=[2, 4], chosen_k=[4]).tried_k == [2, 4]
+
+
+def test_log_gives_numbers_evenly_apart_on_a_logarithmic_axis():
+    tried = np.array(Parameters(k_values="log:2:256:24").tried_k)
+    assert tried[0] == 2 and tried[-1] == 256 and len(tried) <= 24 and (np.diff(tried) > 0).all()
+    large = tried[tried > 20]
+    np.testing.assert_allclose(large[1:] / large[:-1], 128 ** (1 / 23), rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    "k_values",
+    [
+        *([], [1, 2], [2, 2], [4, 3], [2.0, 3], [True, 2], ["2"], 5, 2.5, {2: 3}, (2, 3), "2,3", "[2, 3", "all", ""),
+        *("log:", "log:2:256", "log:1:9:3", "log:9:9:3", "log:9:2:3", "log:2:9:1", "log:2:9:1001", "log:2:9:3:1"),
+        *("log:2:9:-3", "log:2.5:9:3", "log:2:9:３", "log:2:9999999999:3", " log:2:9:3", "lin:2:9:3"),
+    ],
+    ids=str,
+)
+def test_k_values_that_are_no_numbers_of_clusters_are_refused(k_values):
+    with pytest.raises(ParameterError) as error:
+        Parameters(k_values=k_values)
+    assert f"k_values = {k_values!r} is not allowed: k_values takes a list of whole numbers from 2" in str(error.value)
+    assert_one_sentence(error)
+
+
+@pytest.mark.parametrize(
+    ("n_images", "n_distinct", "says"),
+    [
+        (40, None, "k = 64, the largest of k_values, must be smaller than the number of images, and .* most 39."),
+        (90, 50, "k = 64, the largest of k_values, must not be larger than .* so k may be at most 50."),
+        (4, None, "at least 5 are needed, 4 of them different, for the smallest of k_values = 4."),
+    ],
+)
+def test_k_values_must_be_possible_for_the_images(n_images, n_distinct, says):
+    params = Parameters(dataset="digits", k_values=[4, 64])
+    with pytest.raises(ParameterError, match=says) as error:
+        params.check_images(n_images, n_distinct)
+    assert_one_sentence(error)
+    params.check_images(65)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +226,7 @@ def test_k_max_must_be_possible_for_the_number_of_different_images(n_images, n_d
         (["backbone"], ["backbone", "weights", "precision"]),
         (["weights"], ["weights"]),  # without the one that it goes along with
         (["random_state", "n_neighbors"], ["n_neighbors", "min_dist", "random_state", "cache_dir"]),
-        (["n_init", "k_max", "k_max"], ["k_max", "n_init", "algorithm"]),
+        (["n_init", "k_max", "k_max"], ["k_max", "k_values", "n_init", "algorithm"]),
         (NAMES, NAMES),
     ],
     ids=str,
@@ -183,7 +244,7 @@ def test_a_companion_goes_along_with_a_parameter_that_stands_for_itself():
     companions = {name: [other for other in with_companions([name]) if other != name] for name in NAMES}
     for others in companions.values():
         assert all(not companions[other] for other in others)
-    assert sum(map(len, companions.values())) == 10
+    assert sum(map(len, companions.values())) == 11
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -290,6 +351,10 @@ def test_every_parameter_file_loads(path):
         ("normalize", "none", "none"),
         # What is no YAML stays a text, which Parameters then refuses.
         ("k_max", "[1", "[1"),
+        ("k_values", "[2, 4, 010]", [2, 4, 10]),
+        ("k_values", "log:2:64:10", "log:2:64:10"),
+        ("k_values", "[2", "[2"),
+        ("k_values", "null", None),
     ],
 )
 def test_text_of_an_option_becomes_a_value(name, text, value):

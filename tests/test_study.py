@@ -14,6 +14,8 @@ from PIL import Image
 from helpers import study as module
 from helpers.core.conventions import ROOT, ParameterError
 from helpers.criteria.halves import link_valleys, stability
+from helpers.criteria.report import rule_steps
+from helpers.criteria.tree import nested_shares, tree_levels
 from helpers.figures import plots
 from helpers.images.weights import EmbeddingError
 from helpers.pages.execution import open_images
@@ -115,10 +117,13 @@ def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_valu
 @pytest.mark.parametrize(
     ("rows", "options", "message"),
     [
-        (X, {"k_values": [2, 4]}, r"k_values = \[2, 4\] is not possible"),
-        (X, {"k_values": []}, "name consecutive numbers"),
-        (X, {"k_values": [2.5]}, "name consecutive numbers"),
-        (X, {"k_values": None}, "name consecutive numbers"),
+        (X, {"k_values": [4, 2]}, r"k_values = \[4, 2\] is not allowed: k_values takes a list of whole numbers from 2"),
+        (X, {"k_values": [1, 2]}, r"k_values = \[1, 2\] is not allowed"),
+        (X, {"k_values": []}, r"k_values = \[\] is not allowed"),
+        (X, {"k_values": [2.5]}, r"k_values = \[2.5\] is not allowed"),
+        (X, {"k_values": [True]}, r"k_values = \[True\] is not allowed"),
+        (X, {"k_values": None}, r"k_values = \[None\] is not allowed"),
+        (X, {"k_values": "log:2"}, "k_values = 'log:2' is not allowed"),
         (X, {"k_values": range(2, 91)}, "k = 90 must be smaller than the number of rows, and X has 90"),
         (np.repeat(X[:3], 9, axis=0), {}, "k = 4 is more than the 3 of the rows of X that differ"),
         (X, {"dataset": "digits"}, "dataset has no place in a study of features; allowed are normalize"),
@@ -185,7 +190,7 @@ def test_k_of_which_halves_can_say_nothing_are_missing_and_told(n, tmp_path):
     study = Study.of_features(rows, range(2, min(n, 17)), cache_dir=tmp_path)
     valleys = study.valleys.table()["valley"]
     missing = [int(k) for k in valleys.index[valleys.isna()]]
-    assert [k for k in study.params.k_values if k > n // 2] == [k for k in missing if k > n // 2]
+    assert [k for k in study.k_values if k > n // 2] == [k for k in missing if k > n // 2]
     told = f"{missing[0]} to {missing[-1]}" if len(missing) > 2 else " and ".join(map(str, missing))
     assert study.verdict.sentences["missing"] == (
         f"At k = {told} no valley can be told: a half of the images has fewer of them that differ than clusters, or "
@@ -276,6 +281,45 @@ def test_a_k_that_was_not_tried_is_named(digits):
     assert digits.labels_at(3).max() == 2
     with pytest.raises(ParameterError, match="k = 9 was not tried; tried are 2 to 5"):
         digits.labels_at(9)
+
+
+@pytest.fixture(scope="module")
+def at_scales(tmp_path_factory):
+    """Study three groups of three clusters each, at a few k that are far apart."""
+    centres = np.repeat(np.eye(6)[:3] * 60, 3, axis=0) + np.tile(np.eye(6)[3:] * 12, (3, 1))
+    rows = np.repeat(centres, 40, axis=0) + np.random.default_rng(0).normal(size=(360, 6))
+    options = {"normalize": "none", "n_components": None, "cache_dir": tmp_path_factory.mktemp("cache")}
+    return Study.of_features(rows, [2, 3, 5, 9, 16], **options)
+
+
+def test_k_at_every_scale_have_curves_and_a_verdict(at_scales):
+    tried = [2, 3, 5, 9, 16]
+    assert at_scales.k_values == at_scales.table.index.tolist() == tried
+    assert at_scales.criteria.index.tolist() == [1, *tried]
+    assert at_scales.verdict.n_clusters == 9 and {3, 9} <= set(at_scales.verdict.levels.index)
+    assert at_scales.answers["elbow"] in tried and at_scales.answers["gap"] in [None, 1, *tried]
+    assert at_scales.labels_at(16).max() == 15
+    with pytest.raises(ParameterError, match="k = 12 was not tried; tried are 2, 3, 5, 9 and 16"):
+        at_scales.labels_at(12)
+    assert tree_levels(tried, list(at_scales.verdict.levels.index), 9)[-2:] == [9, 16]
+    three, nine = at_scales.labels_at(3), at_scales.labels_at(9)
+    assert nested_shares(np.stack([three, nine]), [3, 9])["nested"].tolist() == [1.0]
+
+
+def test_sentences_about_k_at_every_scale_claim_nothing_of_those_that_were_not_tried(at_scales):
+    sentences = at_scales.verdict.sentences
+    for sentence in sentences.values():
+        assert not re.search(r"\bnan\b|None|\[|\binf\b", sentence), sentence
+    assert sentences["conclusion"].startswith("The answer is k = 9: ")
+    assert "no finer clusters that were tried have borders nearly as empty" in sentences["conclusion"]
+    assert sentences["conclusion"].endswith("; k = 6 to 8 and 10 to 15 beside it were not tried.")
+    start, steps, end = rule_steps(at_scales.verdict.decision)
+    assert (start, end) == ("5 values of k from 2 to 16", "The answer: k = 9") and steps[0][1].startswith("k = ")
+
+
+def test_the_gap_is_of_each_k_from_1_on_where_those_tried_are_consecutive(tmp_path):
+    gap = Study.of_features(X, range(4, 7), normalize="none", n_components=None, cache_dir=tmp_path).gap
+    assert gap.k_values.tolist() == [1, 2, 3, 4, 5, 6] and gap.n_clusters == 3
 
 
 def test_a_sample_of_the_rows_is_drawn_once_and_all_rows_where_there_are_no_more():

@@ -188,7 +188,7 @@ def _place(row: tuple[Combination, Rows, Answer]) -> tuple[float, float]:
 
 
 def _values(params: Parameters) -> dict[str, Any]:
-    return {"k_values": params.k_values, **{name: getattr(params, name) for name in _OF_ANSWER}}
+    return {"k_values": params.tried_k, **{name: getattr(params, name) for name in _OF_ANSWER}}
 
 
 def _cache_of(params: Parameters) -> str:
@@ -235,7 +235,7 @@ def _source_of(params: Parameters) -> Parameters:
 
 def _check_rows(rows: Rows | str, params: Parameters) -> Rows | str:
     if isinstance(rows, Rows):
-        params.check_images(len(rows.features), count_distinct(rows.features, params.k_max))
+        params.check_images(len(rows.features), count_distinct(rows.features, params.tried_k[-1]))
     return rows
 
 

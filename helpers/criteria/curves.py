@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -60,17 +60,59 @@ def k_words(values: pd.Series, *, smallest: bool = False) -> str:
     return "every k" if 1 < len(found) == len(values) else f"k = {listed(map(str, found), ' and ')}"
 
 
-def k_ranges(ks: list[int]) -> str:
+def are_consecutive(k_values: Sequence[int]) -> bool:
+    """Tell whether no whole number is left out between the values of k, which are in ascending order."""
+    return len(k_values) == k_values[-1] - k_values[0] + 1
+
+
+def untried_beside(k: int, k_values: Sequence[int]) -> list[int]:
+    """List the k between the one that was tried before `k` and the one that was tried after it, as far as there are.
+
+    Examples
+    --------
+    >>> untried_beside(8, [2, 4, 8, 10]), untried_beside(10, [2, 4, 8, 10]), untried_beside(3, [2, 3, 4])
+    ([5, 6, 7, 9], [9], [])
+    """
+    before = max((tried for tried in k_values if tried < k), default=k)
+    after = min((tried for tried in k_values if tried > k), default=k)
+    return [*range(before + 1, k), *range(k + 1, after)]
+
+
+def tried_words(k_values: Sequence[int]) -> str:
+    """Say which k were tried.
+
+    Examples
+    --------
+    >>> tried_words(range(2, 17)), tried_words([3]), tried_words([2, 4, 8])
+    ('each k from 2 to 16', 'k = 3 alone', '3 values of k from 2 to 8')
+    """
+    if len(k_values) == 1:
+        return f"k = {k_values[0]} alone"
+    which = "each k" if are_consecutive(k_values) else f"{len(k_values)} values of k"
+    return f"{which} from {k_values[0]} to {k_values[-1]}"
+
+
+def k_ranges(ks: Sequence[int], tried: Sequence[int] | None = None) -> str:
     """Write values of k, in ascending order, with their runs in short; an empty text where there are none.
+
+    Parameters
+    ----------
+    ks : sequence of int
+    tried : sequence of int, optional
+        The k that were tried, of which `ks` are some: a run is of neighbours among them. By default it is of
+        consecutive numbers.
 
     Examples
     --------
     >>> k_ranges([2, 3, 5, 6, 7, 8]), k_ranges([4])
     ('k = 2, 3 and 5 to 8', 'k = 4')
+    >>> k_ranges([2, 4, 8, 32], tried=[2, 4, 8, 16, 32])
+    'k = 2 to 8 and 32'
     """
+    follows = {k: k + 1 for k in ks} if tried is None else dict(pairwise(tried))
     runs: list[list[int]] = []
     for k in ks:
-        if runs and k == runs[-1][-1] + 1:
+        if runs and k == follows.get(runs[-1][-1]):
             runs[-1].append(k)
         else:
             runs.append([k])
@@ -187,11 +229,13 @@ def find_elbow(k_values: Sequence[int], inertia: Sequence[float]) -> int | None:
     """Find the elbow of an inertia curve by Kneedle.
 
     Satopaa et al. (2011), Finding a "Kneedle" in a haystack, ICDCS Workshops, 166-171, as in the package kneed, with
-    sensitivity 1.
+    sensitivity 1. The curve is that against k itself, also where the k are evenly apart on a logarithmic axis: against
+    log k it would bend elsewhere, and have another elbow, or none.
 
     Parameters
     ----------
     k_values : sequence of int, length m
+        In ascending order.
     inertia : sequence of float, length m
 
     Returns

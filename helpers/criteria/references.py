@@ -63,7 +63,7 @@ class GapStatistic:
 
     @property
     def n_clusters(self) -> int | None:
-        """The smallest k whose gap is at least that of k + 1 less its s; None if there is none."""
+        """The smallest k whose gap is at least that of the next k less its s; None if there is none."""
         columns = self.table()
         return gap_choice(columns["gap"], columns["s"])
 
@@ -74,12 +74,13 @@ class GapStatistic:
 
 
 def gap_choice(gap: pd.Series, s: pd.Series) -> int | None:
-    """Find the smallest k whose gap is at least that of k + 1 less its s; None if there is none.
+    """Find the smallest k whose gap is at least that of the next k less its s; None if there is none.
 
     Parameters
     ----------
     gap, s : Series
-        Indexed by k.
+        Indexed by k, ascending. The next k is k + 1 in the paper of `gap_statistic`, and here the next one that was
+        tried: the wider the steps, the more a gap that grows has to grow past.
     """
     reached = gap.to_numpy()[:-1] >= (gap - s).to_numpy()[1:]
     return int(gap.index[reached.argmax()]) if reached.any() else None
@@ -220,7 +221,7 @@ def gap_statistic(
     X : array-like, shape (n, p)
         The points that k-means clusters.
     k_values : sequence of int, length m
-        Consecutive numbers of clusters, from 1 on.
+        Numbers of clusters from 1 on, in ascending order; those of the paper are consecutive.
     references : {'pca', 'uniform'}
         Uniform over a box along the principal axes of X (the paper's version b) or along its features (version a).
     n_references : int
@@ -237,8 +238,8 @@ def gap_statistic(
     Raises
     ------
     ValueError
-        If k_values are not 1, 2, 3 and so on, there are fewer than two references or they are of an unknown kind, or
-        X is refused by `sweep_kmeans`.
+        If k_values are not 1 and others in ascending order, there are fewer than two references or they are of an
+        unknown kind, or X is refused by `sweep_kmeans`.
 
     Examples
     --------
@@ -248,8 +249,8 @@ def gap_statistic(
     3
     """
     ks = list(k_values)
-    if ks != list(range(1, len(ks) + 1)) or len(ks) < 2:
-        raise ValueError(f"k_values = {ks} is not possible: the gap statistic needs 1, 2, and so on, without a hole.")
+    if len(ks) < 2 or ks[0] != 1 or ks != sorted(set(ks)):
+        raise ValueError(f"k_values = {ks} is not possible: the gap statistic needs 1 and others, in ascending order.")
     if references not in GAP_REFERENCES:
         raise ValueError(f"references = {references!r} is not allowed; allowed are 'pca' and 'uniform'.")
     if n_references < 2:

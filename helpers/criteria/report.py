@@ -7,7 +7,7 @@ import math
 import pandas as pd
 
 from ..core.conventions import with_minus
-from .curves import extreme_k, extreme_words, k_ranges, links_words, range_words
+from .curves import are_consecutive, extreme_k, extreme_words, k_ranges, links_words, range_words, tried_words
 from .rule import SURE, Decision, nearly_deepest
 from .table import DEEP, STRONG
 
@@ -29,22 +29,24 @@ def rule_steps(decision: Decision) -> tuple[str, list[tuple[str, str, str]], str
     """
     valley = decision.valleys["valley"]
     levels, near, finest = list(decision.levels.index), nearly_deepest(valley), nearly_deepest(valley)[-1:]
-    few = [k for k in valley.index if k not in levels]
+    tried = list(valley.index)
+    few = [k for k in tried if k not in levels]
+    less = [k for k in levels if k not in near]
     steps = [
-        (f"Is its valley at least {DEEP:g}?", k_ranges(levels), k_ranges(few)),
-        ("Is it nearly as deep as the deepest?", k_ranges(near), _level([k for k in levels if k not in near])),
-        ("Is it the finest of these?", k_ranges(finest), _level(near[:-1])),
+        (f"Is its valley at least {DEEP:g}?", k_ranges(levels, tried), k_ranges(few, tried)),
+        ("Is it nearly as deep as the deepest?", k_ranges(near, tried), _level(less, tried)),
+        ("Is it the finest of these?", k_ranges(finest), _level(near[:-1], tried)),
         (f"Do {SURE:.0%} of the redraws name it?", "", ""),
     ]
     if finest:
         words = f"{k_ranges(finest)}, in {decision.draws.get(finest[0], 0.0):.0%}"
         steps[-1] = (steps[-1][0], *((words, "") if decision.n_clusters else ("", words)))
     end = "No clear k" if decision.n_clusters is None else f"The answer: k = {decision.n_clusters}"
-    return k_ranges(list(valley.index)), steps, end
+    return k_ranges(tried) if are_consecutive(tried) else tried_words(tried), steps, end
 
 
-def _level(ks: list[int]) -> str:
-    return f"{k_ranges(ks)}: {'a level' if len(ks) == 1 else 'levels'}" if ks else ""
+def _level(ks: list[int], tried: list[int]) -> str:
+    return f"{k_ranges(ks, tried)}: {'a level' if len(ks) == 1 else 'levels'}" if ks else ""
 
 
 def room_sentence(name: str, criteria: pd.DataFrame) -> str:
@@ -96,8 +98,9 @@ def found_again_sentence(images: pd.Series, cloud: pd.Series) -> str:
 
 def strength_sentence(images: pd.Series, cloud: pd.Series) -> str:
     """Say up to which k the prediction strength of images and of a cloud without clusters is high."""
+    none = "at no k from 2 on" if are_consecutive(images.index) else "at no k that was tried"
     parts = [
-        f"for the {name} {f'up to k = {found[-1]}' if found else 'at no k from 2 on'}"
+        f"for the {name} {f'up to k = {found[-1]}' if found else none}"
         for name, values in (("images", images), ("cloud", cloud))
         for found in [extreme_k(values >= STRONG) if (values >= STRONG).any() else []]
     ]

@@ -11,6 +11,7 @@ import pandas as pd
 from ..core.conventions import listed
 from .curves import (
     agreement_words,
+    are_consecutive,
     elbow_by_k_max,
     elbow_by_k_min,
     elbow_sentence,
@@ -22,6 +23,7 @@ from .curves import (
     preference_words,
     score_pairs,
     score_steps,
+    untried_beside,
 )
 from .halves import LinkValleys
 from .rule import CUT, NEARLY, SURE, Decision, convenient_k, decide
@@ -156,7 +158,7 @@ def _sentences(table: pd.DataFrame, decision: Decision, preferred: dict[str, int
     }
     missing = decision.valleys.index[decision.valleys["valley"].isna()]
     if len(missing):
-        sentences["missing"] = _missing_sentence(missing)
+        sentences["missing"] = _missing_sentence(list(missing), list(decision.valleys.index))
     return sentences | _optional_sentences(table, scored, preferred)
 
 
@@ -172,12 +174,21 @@ def _conclusion(scored: pd.DataFrame, decision: Decision) -> str:
     valley = decision.valleys["valley"]
     crossed = links_words(valley[k], "their insides")
     sentence = f"The answer is k = {k}: the borders between its clusters are crossed by {crossed}"
+    beside = _untried_words(k, list(valley.index))
     if k == last:
-        return f"{sentence}; it is the largest k that was tried, so there may be finer clusters: try a larger k_max."
+        return f"{sentence}; it is the largest k that was tried, so there may be finer clusters: try larger k{beside}."
     coarser = [int(level) for level in decision.levels.index if level < k]
     are = "is a coarser level" if len(coarser) == 1 else "are coarser levels"
     also = f"; k = {_listed(coarser)} {are}" if coarser else ""
-    return f"{sentence}, and {_against_finer(valley, k)}{also}."
+    return f"{sentence}, and {_against_finer(valley, k)}{also}{beside}."
+
+
+def _untried_words(k: int, tried: list[int]) -> str:
+    """Say which neighbours of the k that is named were not tried; nothing where there are none."""
+    untried = untried_beside(k, tried)
+    if not untried:
+        return ""
+    return f"; {k_ranges(untried)} beside it {'was' if len(untried) == 1 else 'were'} not tried"
 
 
 def _against_finer(valley: pd.Series, k: int) -> str:
@@ -186,8 +197,9 @@ def _against_finer(valley: pd.Series, k: int) -> str:
     if finer.isna().all():
         return "there are too few links inside finer ones to tell"
     if k in emptiest:
-        which = "no finer clusters" if finer.notna().all() else "no finer clusters of which it can be told"
-        return f"{which} have borders nearly as empty"
+        which = [] if are_consecutive(valley.index) else ["that were tried"]
+        which += [] if finer.notna().all() else ["of which it can be told"]
+        return f"no finer clusters {' and '.join(which)}{' ' if which else ''}have borders nearly as empty"
     which = "the finest k" if finer.notna().all() else "the finest k of those of which it can be told"
     return f"it is {which} whose borders are nearly as empty as those at {k_words(valley)}, the emptiest"
 
@@ -211,9 +223,9 @@ def _no_clear_k(decision: Decision) -> str:
     if len(valley) == 1:
         borders = f"at k = {best}, the only one tried, the borders between clusters are crossed by {crossed}"
     else:
-        tried = (
-            f"from {valley.index[0]} to {valley.index[-1]}{' of which it can be told' if valley.isna().any() else ''}"
-        )
+        some = "" if are_consecutive(valley.index) else f"of the {len(valley)} tried "
+        told = " of which it can be told" if valley.isna().any() else ""
+        tried = f"{some}from {valley.index[0]} to {valley.index[-1]}{told}"
         borders = (
             f"at no k {tried} are the borders between clusters at least {DEEP:.0%} emptier than their insides (the "
             f"emptiest, at {k_words(valley)}, are crossed by {crossed})"
@@ -251,10 +263,10 @@ def _levels_sentence(decision: Decision) -> str:
     return f"The borders run through valleys at k = {_listed(told)}, where 1 is a border that no link crosses."
 
 
-def _missing_sentence(missing: pd.Index) -> str:
+def _missing_sentence(missing: list[int], tried: list[int]) -> str:
     """Say at which k no valley can be told."""
     return (
-        f"At {k_ranges(list(missing))} no valley can be told: a half of the images "
+        f"At {k_ranges(missing, tried)} no valley can be told: a half of the images "
         f"has fewer of them that differ than clusters, or too few links inside of clusters."
     )
 
@@ -310,7 +322,7 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     """Write the sentences about columns that a table need not have."""
     sentences = {}
     if "gap" in table:
-        sentences["gap"] = _gap_sentence(preferred["gap"], int(table.index.max()))
+        sentences["gap"] = _gap_sentence(preferred["gap"], list(table.index))
     if "stability" in scored and scored["stability"].notna().any():
         where = k_words(scored["stability"])
         sentences["stability"] = (
@@ -325,9 +337,10 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
     return sentences
 
 
-def _gap_sentence(k: int | None, last: int) -> str:
+def _gap_sentence(k: int | None, tried: list[int]) -> str:
     if k is None:
-        return f"The gap statistic finds no k: by its rule none up to {last} suffices."
+        which = "none" if are_consecutive(tried) else "none of those tried"
+        return f"The gap statistic finds no k: by its rule {which} up to {tried[-1]} suffices."
     if k == 1:
         return "The gap statistic says k = 1: by its rule the data need not be more than one cluster."
     return f"The gap statistic says k = {k}."

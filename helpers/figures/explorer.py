@@ -26,7 +26,7 @@ from PIL import Image, ImageOps
 
 from ..core.files import write_atomically
 from .frame import fill_in, hex_colors
-from .plots import GAIN, LOSS, OTHER
+from .plots import GAIN, LOSS, OTHER, is_geometric
 
 MAX_SAMPLES = 4000  # a knife plot cannot show more, and a slider cannot move more smoothly
 _PIXELS = 24_000_000  # of all thumbnails together, some megabytes
@@ -251,9 +251,9 @@ def _curve(curves: pd.DataFrame, column: str, curve: _Curve, deep: float | None)
     seen = [*drawn[np.isfinite(drawn)], *curve.shows, *least]
     low, high = min(seen), max(seen)
     margin = 0.08 * (high - low) or 0.1
-    k_scale = alt.Scale(domain=[int(curves.index[0]) - 0.5, int(curves.index[-1]) + 0.5], nice=False)
+    k_scale, k_axis = _k_axis(curves.index)
     y_scale = alt.Scale(domain=[float(low) if low == 0 else float(low - margin), float(high + margin)], nice=False)
-    x = alt.X("k:Q", title=None, scale=k_scale, axis=alt.Axis(format="d", tickMinStep=1, grid=False, tickCount=8))
+    x = alt.X("k:Q", title=None, scale=k_scale, axis=k_axis)
     y = alt.Y("value:Q", title=None, scale=y_scale, axis=alt.Axis(tickCount=4, format=curve.format))
     table = curves.rename_axis("k").reset_index().rename(columns={column: "value"})
     rows = alt.Data(values=json.loads(table[["k", "value", *(curve.band or ())]].to_json(orient="records")))
@@ -271,6 +271,17 @@ def _curve(curves: pd.DataFrame, column: str, curve: _Curve, deep: float | None)
     ]
     words = f"Line of the {curve.title} against the number of clusters, the chosen one marked."
     return _compile(alt.layer(*layers), words, left=40)
+
+
+def _k_axis(k_values: Sequence[int]) -> tuple[alt.Scale, alt.Axis]:
+    """Make scale and axis of k, logarithmic where that suits the k."""
+    first, last = int(k_values[0]), int(k_values[-1])
+    if is_geometric(k_values):
+        ticks = [int(k) for k in k_values]
+        scale = alt.Scale(type="log", domain=[first / 1.1, last * 1.1], nice=False)
+        return scale, alt.Axis(format="d", grid=False, values=ticks, labelOverlap="greedy")
+    scale = alt.Scale(domain=[first - 0.5, last + 0.5], nice=False)
+    return scale, alt.Axis(format="d", tickMinStep=1, grid=False, tickCount=8)
 
 
 def _knife(silhouettes: np.ndarray) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import count
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -11,8 +12,10 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path as MplPath
 from matplotlib.ticker import PercentFormatter
-from PIL import Image
+from PIL import Image, ImageOps
 
 from ..core.conventions import with_minus
 from .lettering import show_as_it_is
@@ -20,6 +23,7 @@ from .lettering import show_as_it_is
 # The first colours of seaborn's colour-blind-safe palette, by their meaning.
 GAIN, LOSS, OTHER = "#0173b2", "#d55e00", "#029e73"
 _GREY = "#6b6b6b"
+_BRANCH = 0.4  # inches from one cluster of a tree to the next below it
 _PICTURE_WIDTH, _LEGEND_WIDTH = 1.5, 2.0  # inches that a picture and the text of a legend may take
 _ON_ANY_PAGE = "#767c83"  # a grey with about the same contrast to white and to the dark theme
 
@@ -73,9 +77,54 @@ def _axes(ax: Axes | None) -> Axes:
     return plt.subplots()[1] if ax is None else ax
 
 
-def _mark_k(ax: Axes, k_values: Sequence[int]) -> None:
-    ax.set_xticks(list(k_values))
+def is_geometric(k_values: Sequence[int]) -> bool:
+    """Tell whether values of k are more evenly apart on a logarithmic axis than on a plain one.
+
+    Examples
+    --------
+    >>> from helpers.figures.plots import is_geometric
+    >>> is_geometric(range(2, 17)), is_geometric([2, 4, 8, 15]), is_geometric([5, 9])
+    (False, True, False)
+    """
+    steps, ratios = np.diff(k_values), np.diff(np.log(k_values))
+    return len(steps) > 1 and bool(ratios.std() / ratios.mean() < steps.std() / steps.mean())
+
+
+def _mark_k(ax: Axes, k_values: Sequence[int], *, even: bool = False) -> None:
+    """Label the axis of k, on a logarithmic scale where that suits the k and `even` does not forbid it."""
+    logarithmic = is_geometric(k_values) and not even
+    if logarithmic:
+        ax.set_xscale("log")
+        ax.minorticks_off()
+    width = 72 * ax.get_position().width * ax.figure.get_figwidth()
+    ticks = _ticks_apart(k_values, width, logarithmic=logarithmic)
+    ax.set_xticks(ticks, [str(k) for k in ticks])
     ax.set_xlabel("number of clusters k")
+
+
+def _ticks_apart(k_values: Sequence[int], width: float, *, logarithmic: bool) -> list[int]:
+    """Choose k whose labels have room beside each other on an axis of a width in points; first and last among them."""
+    first, *others = k_values
+    if not others:
+        return [first]
+    last = others.pop()
+    place = dict(zip(k_values, np.log(k_values) if logarithmic else map(float, k_values)))
+    scale, room = width / (place[last] - place[first]), 5 + 7 * len(str(last))
+    chosen = [first]
+    for k in others:
+        if min(place[k] - place[chosen[-1]], place[last] - place[k]) * scale >= room:
+            chosen.append(k)
+    return [*chosen, last]
+
+
+def _slots(k_values: Sequence[int], share: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+    """Calculate left ends and widths of bars at each k that take a share of the room between neighbours, as drawn."""
+    k = np.asarray(k_values, dtype=float)
+    if is_geometric(k_values):
+        reach = (k[1:] / k[:-1]).min() ** (share / 2)
+        return k / reach, k * reach - k / reach
+    width = np.full(len(k), share * np.diff(k).min(initial=k[-1] - k[0] or 1))
+    return k - width / 2, width
 
 
 def _legend_above(ax: Axes, n_columns: int = 4) -> None:
@@ -185,7 +234,7 @@ def plot_map(points: np.ndarray, labels: Sequence, title: str, ax: Axes | None =
 
 
 def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None, ax: Axes | None = None) -> Axes:
-    """Draw inertia against k, and mark the elbow if there is one."""
+    """Draw inertia against k, and mark the elbow if there is one, on the plain axis on which Kneedle seeks it."""
     ax = _axes(ax)
     ax.plot(k_values, inertia, "o-", color=GAIN)
     if elbow is not None:
@@ -193,7 +242,7 @@ def plot_inertia(k_values: Sequence[int], inertia: np.ndarray, elbow: int | None
         ax.legend()
     ax.set(ylabel="inertia", ylim=(0, 1.05 * np.max(inertia)))
     ax.yaxis.set_major_formatter("{x:,g}")
-    _mark_k(ax, k_values)
+    _mark_k(ax, k_values, even=True)
     return ax
 
 
@@ -238,7 +287,9 @@ def plot_elbows(elbows: pd.Series, ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     found = elbows.dropna()
     ax.plot(found.index, found.astype(int), "o-", color=GAIN)
-    ax.set(xlabel="largest k tried", ylabel="elbow", xticks=list(elbows.index))
+    if len(elbows):
+        _mark_k(ax, elbows.index)
+    ax.set(xlabel="largest k tried", ylabel="elbow")
     ax.yaxis.get_major_locator().set_params(integer=True)
     if found.empty:
         words = "no elbow, wherever one stops" if len(elbows) else "too few k for a curve"
@@ -342,7 +393,7 @@ def _draw_comparison(ax: Axes, a: float, b: float, own: tuple, rival: tuple) -> 
 def plot_knife(samples: np.ndarray, labels: np.ndarray, ax: Axes | None = None) -> Axes:
     """Draw the silhouettes of all samples, sorted within their clusters: Rousseeuw's (1987) silhouette plot."""
     ax = _axes(ax)
-    gap = max(1, len(samples) // 100)
+    gap = max(1, len(samples) // max(100, 4 * int(labels.max() + 1)))
     base, written = 0, -np.inf
     for cluster, color in enumerate(cluster_colors(int(labels.max()) + 1)):
         widths = np.sort(samples[labels == cluster])
@@ -385,9 +436,11 @@ def plot_signs(table: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None)
     `nulls` is from `NullSilhouettes.table`; the range is that of the samples that are not positive, over all kinds.
     """
     ax = _axes(ax)
-    ax.bar(table.index, table["negative"], color=LOSS, label="negative", linewidth=0)
+    left, width = _slots(table.index)
+    bars = {"width": width, "align": "edge", "linewidth": 0}
+    ax.bar(left, table["negative"], color=LOSS, label="negative", **bars)
     if table["zero"].any():
-        ax.bar(table.index, table["zero"], bottom=table["negative"], color="#bbbbbb", label="zero", linewidth=0)
+        ax.bar(left, table["zero"], bottom=table["negative"], color="#bbbbbb", label="zero", **bars)
     by_k = nulls.groupby(level="n_clusters")
     low, high = 1 - by_k["positive_high"].max(), 1 - by_k["positive_low"].min()
     for k in low.index:
@@ -403,8 +456,10 @@ def plot_signs(table: pd.DataFrame, nulls: pd.DataFrame, ax: Axes | None = None)
 def plot_identity(identity: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Draw what positive samples add to the score and negative ones take from it, and the score, for each k."""
     ax = _axes(ax)
-    ax.bar(identity.index, identity["gain"], color=GAIN, label="given by positive ones", linewidth=0)
-    ax.bar(identity.index, -identity["loss"], color=LOSS, label="taken by negative ones", linewidth=0)
+    left, width = _slots(identity.index)
+    bars = {"width": width, "align": "edge", "linewidth": 0}
+    ax.bar(left, identity["gain"], color=GAIN, label="given by positive ones", **bars)
+    ax.bar(left, -identity["loss"], color=LOSS, label="taken by negative ones", **bars)
     ax.plot(identity.index, identity["score"], "o-", color="black", label="score")
     ax.axhline(0, color=_GREY, linewidth=1)
     ax.set(ylabel="part of the mean silhouette")
@@ -465,6 +520,7 @@ def plot_terms(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """
     ax = _axes(ax)
     k = steps.index.get_level_values("k_to")
+    left, width = _slots(k)
     up, down = np.zeros(len(steps)), np.zeros(len(steps))
     for name, label, color in (
         ("share_positive", "share of positive ones, p", "#7fb8dc"),
@@ -473,11 +529,11 @@ def plot_terms(steps: pd.DataFrame, ax: Axes | None = None) -> Axes:
         ("size_negative", "how negative they are", LOSS),
     ):
         term = steps[name].to_numpy()
-        ax.bar(k, term, bottom=np.where(term > 0, up, down), color=color, label=label, linewidth=0)
+        ax.bar(left, term, width, np.where(term > 0, up, down), align="edge", color=color, label=label, linewidth=0)
         up, down = up + term.clip(0), down + term.clip(None, 0)
     ax.plot(k, steps["score"], "o", color="black", markersize=5, label="change of the score")
-    for at in k[steps["disagree"]]:
-        ax.axvspan(at - 0.5, at + 0.5, color="#d9d9d9", zorder=0, linewidth=0)
+    for start, wide in np.column_stack(_slots(k, 1.0))[steps["disagree"].to_numpy()]:
+        ax.axvspan(start, start + wide, color="#d9d9d9", zorder=0, linewidth=0)
     ax.axhline(0, color=_GREY, linewidth=1)
     _legend_above(ax, n_columns=2)
     _mark_k(ax, k)
@@ -524,7 +580,6 @@ def plot_rooms(rooms: dict[str, tuple[pd.DataFrame, pd.DataFrame]]) -> Figure:
     for ax, (name, tables) in zip(axes.flat, rooms.items()):
         plot_nulls(*tables, ax)
         ax.set_title(name, parse_math=False, pad=30)
-        ax.set_xticks(ax.get_xticks()[:: -(-len(ax.get_xticks()) // 8)])
     for ax in axes.flat[1:]:
         ax.set_ylabel("")
         ax.get_legend().remove()
@@ -579,7 +634,7 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
 
 
 def plot_wide(table: pd.DataFrame) -> Figure:
-    """Draw score and valley, one below the other, against k on a logarithmic axis.
+    """Draw score and valley, one below the other, against k that are far apart.
 
     `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
     deviation over halvings.
@@ -599,10 +654,7 @@ def plot_wide(table: pd.DataFrame) -> Figure:
                         textcoords="offset points", ha="right", va="top", fontsize="small", color=_GREY)  # fmt: skip
     for ax in (top, bottom):
         ax.axhline(0, color=_GREY, linewidth=1)
-    bottom.set_xscale("log", base=2)
-    bottom.minorticks_off()
-    _mark_k(bottom, [k for k in table.index if np.log2(k) % 1 == 0])
-    bottom.xaxis.set_major_formatter("{x:.0f}")
+    _mark_k(bottom, table.index)
     return figure
 
 
@@ -899,6 +951,83 @@ def plot_gallery(rows: Sequence[Sequence[tuple[Image.Image, str]]], names: Seque
         for ax, (image, title) in zip(axes, row):
             _show_image(ax, image, title)
     return figure
+
+
+def plot_tree(k_values: Sequence[int], flows: pd.DataFrame, pictures: Sequence[Sequence[Image.Image]]) -> Figure:
+    """Draw clusterings of two levels or more side by side, and which images go from which cluster to which.
+
+    Parameters
+    ----------
+    k_values : sequence of int
+        The number of clusters of each level, the coarsest first.
+    flows : DataFrame
+        From `helpers.criteria.tree.cluster_flows`, of these levels.
+    pictures : sequence of sequences of images
+        A picture for each cluster of each level.
+    """
+    places = [_BRANCH * at for at in _tree_places(flows, k_values)]
+    sides = [min(0.7, _least_step(at) - (0.03 if at is places[-1] else 0.15)) for at in places]
+    top = min(at.min() - side / 2 for at, side in zip(places, sides)) - 0.35
+    bottom = max(at.max() + side / 2 for at, side in zip(places, sides)) + 0.2
+    figure = plt.figure(figsize=(7.2, bottom - top))
+    ax = figure.add_axes((0, 0, 1, 1))
+    ax.set_axis_off()
+    x = np.linspace(0.5, 6.45, len(k_values))
+    _draw_branches(ax, flows, x, places, sides)
+    for level, (k, at, side) in enumerate(zip(k_values, places, sides)):
+        last = level == len(k_values) - 1
+        sizes = _sizes_of(flows, level - last, "target" if last else "source")
+        ax.text(x[level], top + 0.22, f"k = {k}", ha="center", color=_ON_ANY_PAGE, fontweight="bold")
+        for y, size, color, picture in zip(at, sizes, cluster_colors(k), pictures[level]):
+            box = x[level] - side / 2, x[level] + side / 2, y + side / 2, y - side / 2
+            ax.imshow(ImageOps.fit(picture, (96, 96), Image.Resampling.BOX), extent=box, zorder=3)
+            ax.add_patch(Rectangle((box[0], box[3]), side, side, fill=False, edgecolor=color, linewidth=2, zorder=4))
+            words = {"ha": "left", "va": "center"} if last else {"ha": "center", "va": "top"}
+            spot = (box[1] + 0.06, y) if last else (x[level], box[2] + 0.03)
+            ax.text(*spot, f"{size:,}", fontsize="x-small", color=_ON_ANY_PAGE, zorder=5, **words)
+    ax.set(xlim=(0, 7.2), ylim=(bottom, top), aspect="equal")
+    return figure
+
+
+def _sizes_of(flows: pd.DataFrame, level: int, end: str) -> np.ndarray:
+    """Count the images of each cluster at one end of the flows of a level."""
+    return flows[flows["level"] == level].groupby(end)["size"].sum().to_numpy()
+
+
+def _least_step(places: np.ndarray) -> float:
+    """Calculate how far apart the two nearest places are, infinite for one place."""
+    return float(np.diff(np.sort(places)).min(initial=np.inf))
+
+
+def _tree_places(flows: pd.DataFrame, k_values: Sequence[int]) -> list[np.ndarray]:
+    """Number places from above for the clusters of each level, each in the middle of those that mostly come from it."""
+    most = flows.loc[flows.groupby(["level", "target"])["size"].idxmax()]
+    children = most.groupby(["level", "source"])["target"].agg(list).to_dict()
+    places, free = [np.zeros(k) for k in k_values], count()
+
+    def place(level: int, cluster: int) -> float:
+        below = [place(level + 1, child) for child in children.get((level, cluster), [])]
+        places[level][cluster] = (below[0] + below[-1]) / 2 if below else next(free)
+        return places[level][cluster]
+
+    for cluster in range(k_values[0]):
+        place(0, cluster)
+    return places
+
+
+def _draw_branches(
+    ax: Axes, flows: pd.DataFrame, x: np.ndarray, places: Sequence[np.ndarray], sides: Sequence[float]
+) -> None:
+    """Draw each flow as a curve in the colour of where it comes from, as wide as it has images, the widest first."""
+    n = flows.loc[flows["level"] == 0, "size"].sum()
+    for row in flows.sort_values("size", ascending=False).itertuples():
+        start = x[row.level] + sides[row.level] / 2, places[row.level][row.source]
+        end = x[row.level + 1] - sides[row.level + 1] / 2, places[row.level + 1][row.target]
+        middle = (start[0] + end[0]) / 2
+        curve = MplPath([start, (middle, start[1]), (middle, end[1]), end], [1, 4, 4, 4])
+        color = cluster_colors(row.source + 1)[-1]
+        width = 0.4 + 20 * row.size / n
+        ax.add_patch(PathPatch(curve, fill=False, edgecolor=color, alpha=0.75, linewidth=width, capstyle="butt"))
 
 
 def _show_image(ax: Axes, image: Image.Image, title: str) -> None:

@@ -131,13 +131,13 @@ def open_images(parameters: Parameters, names: Iterable[str]) -> ImageSet:
     ----------
     parameters : Parameters
     names : iterable of str
-        The parameters in use: without ``k_max`` the number of images is not checked, without ``scheduler`` no
-        scheduler.
+        The parameters in use: without ``k_max``, with which ``k_values`` goes along, the number of images is not
+        checked, without ``scheduler`` no scheduler.
 
     Raises
     ------
     ParameterError
-        If the data set cannot be opened or has too few different images for ``k_max``, the file of weights does not
+        If the data set cannot be opened or has too few different images for the largest k, the file of weights does not
         fit the network, or the cache or the scheduler cannot be used.
     NotebookError
         If the data set is not what this run found when it first opened it.

@@ -252,14 +252,14 @@ def _figures(study: Study) -> Iterator[tuple[str, Figure]]:
     """Draw the main figures, each with the name of its file."""
     plots.set_style()
     criteria, k = study.criteria, study.verdict.convenience
-    rows = [study.params.k_values.index(k) for k in k_to_take(study)]
+    rows = [study.k_values.index(k) for k in k_to_take(study)]
     labels = study.labels_at(k)
     yield "criteria", plots.plot_criteria(scored_rows(criteria), equal_k(criteria))
     yield "valleys", _new_axes(plots.plot_valleys, study.valleys.table(), DEEP, study.verdict.n_clusters)
     yield "silhouettes", plots.plot_knives(study.silhouettes[rows], study.sweep.labels[rows])
     yield "map", _new_axes(plots.plot_map, study.map_points, labels.tolist(), f"The clusters at k = {k}")
     if study.images.has_pictures:
-        silhouette, names = study.silhouettes[study.params.k_values.index(k)], cluster_names(labels, study.labels)
+        silhouette, names = study.silhouettes[study.k_values.index(k)], cluster_names(labels, study.labels)
         gallery = [
             [(study.open_image(i), f"{silhouette[i]:.2f}") for i in best_middle_worst(silhouette, labels, cluster)]
             for cluster in names.index

@@ -98,7 +98,7 @@ def image_clusters(study: Study) -> pd.DataFrame:
     """
     table = image_table(study)
     for k in k_to_take(study):
-        row, labels = study.params.k_values.index(k), study.labels_at(k)
+        row, labels = study.k_values.index(k), study.labels_at(k)
         table[f"cluster_k{k}"] = labels
         table[f"silhouette_k{k}"] = study.silhouettes[row]
         table[f"rival_k{k}"] = study.details.rival[row]
@@ -109,7 +109,7 @@ def image_clusters(study: Study) -> pd.DataFrame:
 def representative_table(study: Study, n_images: int = N_REPRESENTATIVES) -> pd.DataFrame:
     """Tabulate images to label by hand, at the k of the verdict or a convenient one; see `representatives`."""
     k = study.verdict.convenience
-    row = study.params.k_values.index(k)
+    row = study.k_values.index(k)
     chosen = representatives(
         study.points,
         study.sweep.centers[row],
@@ -159,9 +159,9 @@ def _another_seed(study: Study) -> dict[int, float]:
     seed = (params.random_state + 1) % 2**32
     chosen = {"n_init": params.n_init, "algorithm": params.algorithm, "random_state": seed}
     again = cached(
-        sweep_kmeans, study.points, params.k_values, cache_dir=params.cache_dir, unkeyed={"n_jobs": -1}, **chosen
+        sweep_kmeans, study.points, study.k_values, cache_dir=params.cache_dir, unkeyed={"n_jobs": -1}, **chosen
     )
-    rows = {k: params.k_values.index(k) for k in k_to_take(study)}
+    rows = {k: study.k_values.index(k) for k in k_to_take(study)}
     return {k: float(adjusted_rand_score(study.sweep.labels[row], again.labels[row])) for k, row in rows.items()}
 
 

@@ -54,7 +54,7 @@ def worksheet_answers(study: Study) -> pd.Series:
     criteria, preferred = study.criteria, study.verdict.preferred
     scored, valley = scored_rows(criteria), criteria["valley"]
     best, most = preferred["score"], preferred["positive"]
-    k_values = study.params.k_values
+    k_values = study.k_values
     half = len(k_values) // 2 + 1
     deepest = None if valley.isna().all() else int(valley.idxmax())
     return pd.Series(
@@ -81,5 +81,5 @@ def _first_score_otherwise(study: Study) -> float:
     params, features = study.params, study.embeddings.features
     rows = normalize_features(features, "unit" if params.normalize == "none" else "none")
     points = fit_pca(rows, params.n_components).points
-    sweep = sweep_kmeans(points, [params.k_min], n_init=params.n_init, random_state=params.random_state)
+    sweep = sweep_kmeans(points, study.k_values[:1], n_init=params.n_init, random_state=params.random_state)
     return float(silhouette_samples(rows, sweep.labels, metric=params.metric).mean())

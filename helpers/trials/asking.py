@@ -52,7 +52,7 @@ def ask_others_of(study: Study) -> dict[str, int | None]:
     named = cached(
         ask_others,
         study.points,
-        study.params.k_values,
+        study.k_values,
         random_state=study.params.random_state,
         cache_dir=study.params.cache_dir,
         unkeyed={"halves": study.halves},

@@ -84,9 +84,10 @@ def test_gap_of_copies_of_few_points_is_without_a_warning(recwarn):
 @pytest.mark.parametrize(
     ("k_values", "options", "words"),
     [
-        ([2, 3], {}, "without a hole"),
-        ([1, 3], {}, "without a hole"),
-        ([1], {}, "without a hole"),
+        ([2, 3], {}, "needs 1 and others, in ascending order"),
+        ([1, 3, 2], {}, "needs 1 and others, in ascending order"),
+        ([1, 2, 2], {}, "needs 1 and others, in ascending order"),
+        ([1], {}, "needs 1 and others, in ascending order"),
         ([1, 2], {"references": "box"}, "allowed are 'pca' and 'uniform'"),
         ([1, 2], {"n_references": 1}, "at least 2"),
     ],

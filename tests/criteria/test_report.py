@@ -40,6 +40,15 @@ def test_each_k_falls_through_the_rule_where_it_fails():
     ]
 
 
+def test_runs_are_of_neighbours_among_the_k_that_were_tried():
+    start, steps, _ = rule_steps(decision({2: 0.7, 4: 0.7, 8: 0.9, 16: 0.1, 32: 0.1, 64: 0.3}, 8, {8: 1.0}))
+    assert start == "6 values of k from 2 to 64"
+    assert [step[1:] for step in steps[:2]] == [
+        ("k = 2 to 8 and 64", "k = 16 and 32"),
+        ("k = 8", "k = 2, 4 and 64: levels"),
+    ]
+
+
 def test_the_rule_ends_without_a_k_where_none_counts_and_where_the_draws_disagree():
     _, steps, end = rule_steps(decision({2: 0.1, 3: -0.2}, None, {0: 1.0}))
     assert end == "No clear k" and [step[1:] for step in steps] == [("", "k = 2 and 3"), *[("", "")] * 3]

@@ -173,15 +173,36 @@ CONCLUSIONS = {
         f"The answer is k = 3: the borders between its clusters are crossed by 55% {FEWER}, and it is the finest k "
         "whose borders are nearly as empty as those at k = 2, the emptiest; k = 2 is a coarser level.",
     ),
+    "far apart": (
+        {2: 0.1, 4: 0.8, 8: 0.3, 16: 0.1},
+        f"The answer is k = 4: the borders between its clusters are crossed by 80% {FEWER}, and no finer clusters that "
+        "were tried have borders nearly as empty; k = 3 and 5 to 7 beside it were not tried.",
+    ),
+    "far apart, and nothing known of some": (
+        {2: 0.8, 4: 0.1, 8: NAN},
+        f"The answer is k = 2: the borders between its clusters are crossed by 80% {FEWER}, and no finer clusters that "
+        "were tried and of which it can be told have borders nearly as empty; k = 3 beside it was not tried.",
+    ),
+    "far apart, the largest": (
+        {2: 0.1, 4: 0.8},
+        f"The answer is k = 4: the borders between its clusters are crossed by 80% {FEWER}; it is the largest k that "
+        "was tried, so there may be finer clusters: try larger k; k = 3 beside it was not tried.",
+    ),
+    "none, far apart": (
+        {2: 0.1, 4: -0.2, 8: NAN},
+        "No clear k: at no k of the 3 tried from 2 to 8 of which it can be told are the borders between clusters at "
+        f"least 25% emptier than their insides (the emptiest, at k = 2, are crossed by 10% {FEWER}); choose k by what "
+        "you need it for, and do not read the clusters as kinds of images.",
+    ),
     "the largest k": (
         {2: 0.5, 3: 0.8},
         f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}; it is the largest k that "
-        "was tried, so there may be finer clusters: try a larger k_max.",
+        "was tried, so there may be finer clusters: try larger k.",
     ),
     "one k": (
         {3: 0.8},
         f"The answer is k = 3: the borders between its clusters are crossed by 80% {FEWER}; it is the largest k that "
-        "was tried, so there may be finer clusters: try a larger k_max.",
+        "was tried, so there may be finer clusters: try larger k.",
     ),
     "nothing known of finer ones": (
         {2: 0.8, 3: NAN, 4: NAN},

@@ -98,6 +98,23 @@ def test_numbers_arrive_as_they_were_given(data):
     assert data["named"] == [["elbow", [3]], ["score", [2, 5]], ["verdict", []]]
 
 
+def x_scale(chart):
+    """Find the scale of k in a chart."""
+    (scale,) = (scale for scale in chart["scales"] if scale["name"] == "x")
+    return scale
+
+
+def test_k_far_apart_have_a_logarithmic_axis_and_consecutive_ones_a_plain_one(data, tmp_path):
+    scale = x_scale(data["charts"]["score"])
+    assert scale["type"] == "log" and scale["domain"][0] < 2 and scale["domain"][1] > 5
+    given = example() | {"named": {}}
+    given["curves"].index = [2, 3, 4]
+    text = build_explorer(tmp_path / "page.html", **given).read_text(encoding="utf-8")
+    soup = BeautifulSoup(text, "html.parser")
+    plain = x_scale(json.loads(soup.find("script", id="data").string)["charts"]["score"])
+    assert plain["type"] == "linear" and plain["domain"] == [1.5, 4.5]
+
+
 def test_no_sample_changes_its_sign_on_the_way(tmp_path):
     given = example()
     given["silhouettes"][:] = -1e-9

@@ -6,10 +6,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.patches import PathPatch
 from PIL import Image
 
 from helpers.clustering.silhouette import silhouette_table
 from helpers.criteria.curves import chord_table, score_identity, score_steps
+from helpers.criteria.tree import cluster_flows
 from helpers.figures import plots
 
 plt.switch_backend("agg")
@@ -169,11 +171,63 @@ def test_wide_has_two_panels_on_one_logarithmic_axis():
     drawn = table.copy()
     top, bottom = plots.plot_wide(table).axes
     assert top.get_xscale() == bottom.get_xscale() == "log" and top.get_xlim() == bottom.get_xlim()
-    np.testing.assert_array_equal(bottom.get_xticks(), [2, 8, 64])
+    np.testing.assert_array_equal(bottom.get_xticks(), [2, 3, 8, 64])
     np.testing.assert_array_equal(top.lines[0].get_ydata(), table["score"])
     np.testing.assert_array_equal(bottom.lines[0].get_ydata(), table["valley"])
     assert bottom.get_ylim()[0] < -1 and bottom.get_ylim()[1] > 1
     pd.testing.assert_frame_equal(table, drawn)
+
+
+SCALES = [2, 3, 5, 8, 13, 21, 34, 55, 89]
+
+
+def test_k_far_apart_have_a_logarithmic_axis_with_bars_of_one_width():
+    table = pd.DataFrame({"gain": 0.2, "loss": 0.1, "score": 0.1}, index=SCALES)
+    ax = plots.plot_identity(table)
+    assert ax.get_xscale() == "log" and list(ax.get_xticks()) == SCALES
+    left, right = np.log([(bar.get_x(), bar.get_x() + bar.get_width()) for bar in ax.patches[: len(SCALES)]]).T
+    np.testing.assert_allclose(right - left, right[0] - left[0])
+    np.testing.assert_allclose((left + right) / 2, np.log(SCALES))
+    assert (left[1:] > right[:-1]).all()
+
+
+def test_consecutive_k_keep_a_plain_axis_and_so_has_the_elbow_for_any_k():
+    assert plots.plot_identity(score_identity(TABLE)).get_xscale() == "linear"
+    ax = plots.plot_inertia(SCALES, np.linspace(9, 1, len(SCALES)), None)
+    ticks = list(ax.get_xticks())
+    assert ax.get_xscale() == "linear" and ticks[0] == 2 and ticks[-1] == 89 and set(ticks) < set(SCALES)
+
+
+@pytest.mark.parametrize(
+    ("k_values", "geometric"),
+    [(range(1, 17), False), ([2, 3, 5, 8, 12], True), ([10, 20, 30, 40], False), ([2, 256], False), ([4], False)],
+)
+def test_an_axis_is_logarithmic_where_the_k_are_more_evenly_apart_on_it(k_values, geometric):
+    assert plots.is_geometric(list(k_values)) is geometric
+
+
+def test_labels_of_many_k_do_not_touch():
+    ax = plots.plot_lines({"a": range(2, 100)}, range(2, 100), "score")
+    ax.figure.canvas.draw()
+    boxes = [label.get_window_extent() for label in ax.get_xticklabels()]
+    assert 5 < len(boxes) < 50
+    assert all(left.x1 < right.x0 for left, right in zip(boxes, boxes[1:]))
+
+
+def test_a_tree_has_a_picture_for_each_cluster_and_a_branch_for_each_flow():
+    labels = np.array([[0, 0, 0, 1], [0, 1, 2, 2], [0, 1, 2, 3]]).repeat(5, axis=1)
+    flows, levels = cluster_flows(labels), [2, 3, 4]
+    pictures = [[Image.new("RGB", (8, 6))] * k for k in levels]
+    ax = plots.plot_tree(levels, flows, pictures).axes[0]
+    assert len(ax.images) == 9 and len([patch for patch in ax.patches if isinstance(patch, PathPatch)]) == len(flows)
+    texts = [text.get_text() for text in ax.texts]
+    assert texts == ["k = 2", "15", "5", "k = 3", "5", "5", "10", "k = 4", "5", "5", "5", "5"]
+    widths = [patch.get_linewidth() for patch in ax.patches if isinstance(patch, PathPatch)]
+    assert widths == sorted(widths, reverse=True)
+    tops = [sorted((image.get_extent()[3], image.get_extent()[2]) for image in ax.images[start:stop])
+            for start, stop in ((0, 2), (2, 5), (5, 9))]  # fmt: skip
+    assert all(above[1] <= below[0] for column in tops for above, below in zip(column, column[1:]))
+    ax.figure.canvas.draw()
 
 
 def test_gap_marks_the_k_that_is_chosen():

@@ -70,7 +70,7 @@ def computed(parameters: Parameters):
     features = Study(parameters).embeddings.features
     chosen = parameters.model_dump(include={"normalize", "n_components", "metric", "n_init", "random_state"})
     with tempfile.TemporaryDirectory() as folder:
-        study = Study.of_features(features, parameters.k_values, cache_dir=folder, **chosen)
+        study = Study.of_features(features, parameters.tried_k, cache_dir=folder, **chosen)
         return study.criteria, study.verdict
 
 

@@ -144,7 +144,7 @@ def test_representatives_cover_each_cluster(study, folder):
     covering = table[table["chosen"] == "covers"]
     assert abs(len(covering) - 9) <= k and not covering["image"].duplicated().any()
     assert covering.groupby("cluster")["stands_for"].sum().tolist() == np.bincount(labels).tolist()
-    silhouette = pd.Series(study.silhouettes[study.params.k_values.index(k)], index=study.images.names)
+    silhouette = pd.Series(study.silhouettes[study.k_values.index(k)], index=study.images.names)
     for cluster, border in table[table["chosen"] == "border"].groupby("cluster"):
         assert border["silhouette"].tolist() == sorted(silhouette[labels == cluster])[:3]
 

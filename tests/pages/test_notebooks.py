@@ -70,8 +70,8 @@ def reads(code):
                 members.add(node.attr)
             elif owner in ("params", "self.params", "study.params"):
                 parameters.add(node.attr)
-    if "k_values" in parameters:
-        parameters |= {"k_min", "k_max"}
+    if "tried_k" in parameters:
+        parameters |= {"k_min", "k_max", "k_values"}
     return members, parameters & set(Parameters.model_fields)
 
 
@@ -501,13 +501,15 @@ def results(path):
 
 
 def by_hand(parameters, output):
-    """Do as in JupyterLab: edit the cell of parameters, and run all cells in the folder of the notebook."""
+    """Do as in JupyterLab: edit the cell of parameters, also by further lines, and run all cells where they are."""
     notebook = nbformat.read(ELBOW, as_version=4)
     cell = cell_of_parameters(notebook)
     values = dict(parameters)
     cell.source = re.sub(
         r"(?m)^(\w+)(: .*?) = .*?(  #.*)$", lambda m: f"{m[1]}{m[2]} = {values[m[1]]!r}{m[3]}", cell.source
     )
+    for name in parameters.changed().keys() & set(used_parameters(ELBOW)) - set(declared_parameters(ELBOW)):
+        cell.source += f"\n{name} = {values[name]!r}"
     assert Parameters(**{**dict(parameters), **values_of(cell)}) == parameters
     NotebookClient(notebook, resources={"metadata": {"path": ELBOW.parent}}).execute()
     nbformat.write(notebook, output)
