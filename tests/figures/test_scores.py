@@ -61,7 +61,7 @@ def test_what_is_straight_in_the_logarithm_is_interpolated_without_error():
 
 
 def test_what_the_page_says_of_the_clouds_is_true_of_them():
-    """With many features, scores are larger where few axes vary most, and, at a large k, smaller with unequal lengths."""
+    """With many features, a score is larger where few axes vary most, and at a large k smaller with unequal lengths."""
     many = slice(4, None)
     for rows in ("uneven", "box", "unit"):
         assert (GRID["steep", rows] > GRID["flat", rows])[:, many, :5].all()
