@@ -13,7 +13,7 @@ from typing import Any
 from .frame import fill_in
 from .plots import GAIN, LOSS, OTHER
 
-TITLE = "Paste your scores"
+SCORES_TITLE = "Paste your scores"
 # As scikit-learn's example of silhouette analysis prints them.
 SKLEARN_EXAMPLE = """\
 For n_clusters = 2 The average silhouette_score is : 0.7049787496083262
@@ -54,6 +54,6 @@ def build_scores_page(nulls: Mapping[str, Any], question: Mapping[int, float]) -
     shown = {name: nulls[name] for name in ("n", "n_features", "k", "clouds", "n_real", "real", "error")}
     return fill_in(
         Path(__file__).with_suffix(".html"),
-        TITLE,
+        SCORES_TITLE,
         {"nulls": shown, "examples": examples, "signs": [LOSS, GAIN, OTHER]},
     )

@@ -29,7 +29,7 @@ from ..core.fingerprints import digest, source_digest
 from ..core.runs import one_run
 from ..criteria.table import DEEP
 from ..figures.playground import build_playground
-from ..figures.scores import TITLE, build_scores_page
+from ..figures.scores import SCORES_TITLE, build_scores_page
 from ..images.backbones import backbone_key
 from ..images.collection import ImageSet
 from ..images.weights import file_sha256
@@ -393,7 +393,7 @@ def _scores(folder: Path) -> dict[str, bytes]:
     nulls = json.loads((folder / "nulls.json").read_text(encoding="utf-8"))
     question = pd.read_csv(folder / "question.csv", index_col="n_clusters")["score"]
     page = build_scores_page(nulls, question.to_dict())
-    framed = f'<div class="full-width">{framed_text(page, TITLE, PAGE_HEIGHT).data}</div>'
+    framed = f'<div class="full-width">{framed_text(page, SCORES_TITLE, PAGE_HEIGHT).data}</div>'
     return {
         "book/_static/your_scores.html": page.encode(),
         "book/_generated/your_scores.html": framed.encode(),
