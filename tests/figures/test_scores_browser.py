@@ -13,7 +13,7 @@ from scipy.interpolate import RegularGridInterpolator
 from helpers.clustering.silhouette import silhouette_table
 from helpers.core.conventions import ROOT
 from helpers.criteria.curves import elbow_by_k_max, elbow_by_k_min, find_elbow, score_identity, score_steps
-from helpers.figures.scores import SKLEARN_EXAMPLE, TITLE, build_scores_page
+from helpers.figures.scores import SCORES_TITLE, SKLEARN_EXAMPLE, build_scores_page
 from helpers.pages.provenance import framed_text
 
 DATA = ROOT / "book" / "data"
@@ -431,7 +431,7 @@ def test_it_fits_a_phone(open_page, example):
 
 def test_in_a_frame_it_follows_the_theme_grows_and_opens_on_its_own(tab, path, tmp_path):
     around = tmp_path / "around.html"
-    frame = framed_text(path.read_text(encoding="utf-8"), TITLE, "30rem").data
+    frame = framed_text(path.read_text(encoding="utf-8"), SCORES_TITLE, "30rem").data
     head = '<!doctype html><html lang="en" data-theme="dark"><meta charset="utf-8"><title>x</title>'
     around.write_text(head + frame, encoding="utf-8")
     page = tab(around.as_uri(), color_scheme="light")
