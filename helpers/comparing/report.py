@@ -44,6 +44,9 @@ def survival_sentence(comparison: Comparison) -> str:
     if n == 1:
         only = f"names k = {named[0]}" if named[0] else "names no k"
         return f"The only combination {only}{aside}: there is nothing to compare it with."
+    if comparison.answers["valley"].isna().all():
+        both = "neither" if n == 2 else f"none of {n}"
+        return f"In {both} of the combinations{aside} can a valley be measured, so they say nothing about k."
     counts = named.value_counts().sort_index(ascending=True).sort_values(ascending=False, kind="stable")
     of = f"combinations of {listed(map(choice_words, comparison.choices), ' and ')}{aside}"
     if len(counts) == 1:

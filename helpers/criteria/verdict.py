@@ -117,6 +117,11 @@ def rule_in_words() -> list[str]:
     ]
 
 
+_TOO_FEW = (
+    "a half of the images is too few for so many clusters, or leaves too few links between neighbours inside of them"
+)
+
+
 def opening_sentence(verdict: Verdict) -> str:
     """Say which clustering is shown where one must be, and why: the one that is named, or a convenient one."""
     why = "" if verdict.n_clusters else ", a convenient k and no finding"
@@ -157,7 +162,7 @@ def _sentences(table: pd.DataFrame, decision: Decision, preferred: dict[str, int
         "disagreement": _step_sentence(scored),
     }
     missing = decision.valleys.index[decision.valleys["valley"].isna()]
-    if len(missing):
+    if 0 < len(missing) < len(decision.valleys):
         sentences["missing"] = _missing_sentence(list(missing), list(decision.valleys.index))
     return sentences | _optional_sentences(table, scored, preferred)
 
@@ -208,8 +213,8 @@ def _no_clear_k(decision: Decision) -> str:
     valley, usual = decision.valleys["valley"], decision.usual
     if valley.isna().all():
         return (
-            "No clear k: inside of the clusters run too few links between neighbours to compare their borders with, at "
-            "every k; choose k by what you need it for."
+            "No clear k, since it cannot be told: at every k there are too few links between neighbours to look at the "
+            "borders of the clusters; take more images, or choose k by what you need it for."
         )
     if usual is not None:
         return _moving_k(decision, usual)
@@ -256,7 +261,9 @@ def _moving_k(decision: Decision, usual: int) -> str:
 
 def _levels_sentence(decision: Decision) -> str:
     """List the k that count, with their valleys."""
-    levels = decision.levels["valley"]
+    valley, levels = decision.valleys["valley"], decision.levels["valley"]
+    if valley.isna().all():
+        return f"At no k can a valley be told: {_TOO_FEW}."
     if levels.empty:
         return f"No k has a valley of {DEEP} or more, the least that counts."
     told = [f"{k} ({depth:.2f})" for k, depth in levels.items()]
@@ -265,14 +272,13 @@ def _levels_sentence(decision: Decision) -> str:
 
 def _missing_sentence(missing: list[int], tried: list[int]) -> str:
     """Say at which k no valley can be told."""
-    return (
-        f"At {k_ranges(missing, tried)} no valley can be told: a half of the images "
-        f"has fewer of them that differ than clusters, or too few links inside of clusters."
-    )
+    return f"At {k_ranges(missing, tried)} no valley can be told: {_TOO_FEW}."
 
 
 def _draws_sentence(decision: Decision) -> str:
     """Say how often other random halves give the same answer."""
+    if decision.draws.get(0) == 1:
+        return "Each time that the random halvings are drawn again, no k is named."
     told = [
         f"{'none' if k == 0 else f'k = {k}'} in {share:.0%}" for k, share in decision.draws.items() if share >= 0.005
     ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -49,6 +51,12 @@ def compared(named, n_failed=0):
 )
 def test_survival(named, n_failed, sentence):
     assert survival_sentence(compared(named, n_failed)) == sentence
+
+
+def test_where_no_valley_can_be_measured_nothing_is_said_to_survive():
+    unknown = [(choice, rows, replace(answer, valley=np.nan)) for choice, rows, answer in compared([None] * 2).answered]
+    said = survival_sentence(Comparison(unknown, []))
+    assert said == "In neither of the combinations can a valley be measured, so they say nothing about k."
 
 
 def moved(**agreements):

@@ -259,8 +259,8 @@ CONCLUSIONS = {
     ),
     "too few links": (
         {2: NAN, 3: NAN},
-        "No clear k: inside of the clusters run too few links between neighbours to compare their borders with, at "
-        f"every k; {NEED}.",
+        "No clear k, since it cannot be told: at every k there are too few links between neighbours to look at the "
+        f"borders of the clusters; take more images, or {NEED}.",
     ),
 }
 

@@ -64,9 +64,14 @@ def pages_of(book):
             yield page, BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser")
 
 
-@lru_cache
 def computed(parameters: Parameters):
     """Compute the criteria of a study and their verdict here, and not by its notebooks."""
+    return _computed(parameters.model_dump_json())  # parameters may hold lists, which are no keys
+
+
+@lru_cache
+def _computed(written: str):
+    parameters = Parameters(**json.loads(written))
     features = Study(parameters).embeddings.features
     chosen = parameters.model_dump(include={"normalize", "n_components", "metric", "n_init", "random_state"})
     with tempfile.TemporaryDirectory() as folder:
