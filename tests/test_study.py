@@ -106,6 +106,7 @@ FEW = np.random.default_rng(1).standard_normal((12, 3))
 def test_few_k_few_rows_and_copies_have_a_verdict_without_a_warning(rows, k_values, n_clusters, conclusion, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to the collector
         study = Study.of_features(rows, k_values, normalize="none", n_components=None, cache_dir=tmp_path)
         decision = study.verdict
     assert decision.n_clusters == n_clusters and conclusion in decision.sentences["conclusion"]

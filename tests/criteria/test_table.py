@@ -292,6 +292,7 @@ def test_valleys_and_stability_are_columns():
 def test_elbow_without_a_word_of_warning(inertia, elbow):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to the collector
         assert find_elbow(K, inertia) == elbow
 
 

@@ -33,6 +33,7 @@ def only_the_usual_fonts(monkeypatch):
     lettering._tell_once.cache_clear()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", ResourceWarning)  # of what other tests left to the collector
         yield
     plt.close("all")
 
