@@ -176,13 +176,20 @@ def count_distinct(X: np.ndarray, enough: int, tolerance: float = 0.0) -> int:
         return distinct
     found: list[np.ndarray] = []
     for rows in gen_batches(len(X), _BATCH):
-        left = np.unique(X[rows].astype(np.float64) + 0.0, axis=0)  # -0 is 0
+        left = X[rows].astype(np.float64)
         for one in found:
-            left = left[np.linalg.norm(left - one, axis=1) > tolerance]
+            left = _farther(left, one, tolerance)
         while len(left) and len(found) < enough:
             found.append(left[0])
-            left = left[np.linalg.norm(left - left[0], axis=1) > tolerance]
+            left = _farther(left, left[0], tolerance)
+        if len(found) >= enough:
+            break
     return len(found)
+
+
+def _farther(rows: np.ndarray, one: np.ndarray, tolerance: float) -> np.ndarray:
+    """Select the rows farther from one than a tolerance; squares of tiny differences would be 0, and are not taken."""
+    return rows[np.hypot.reduce(rows - one, axis=1) > tolerance]
 
 
 def _count_apart(values: np.ndarray, tolerance: float) -> int:

@@ -295,14 +295,14 @@ def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
     judged : DataFrame
         From `judge_answers`. The sentences are about the problems for reporting.
     """
-    photographs = part(judged, "reporting", photographs=True)
+    photographs, reporting = part(judged, "reporting", photographs=True), judged[judged["role"] == "reporting"]
     return {
         "score_or_samples": _score_or_samples(photographs),
         "elbow": _elbow_sentence(judged),
         "exact": _exact_sentence(photographs),
         "loss": _loss_sentence(photographs),
-        "false_alarms": _alarm_sentence(judged[judged["role"] == "reporting"]),
-        "short": _short_sentence(photographs, judged[judged["role"] == "reporting"]),
+        "false_alarms": _alarm_sentence(reporting),
+        "short": _short_sentence(photographs, reporting),
     }
 
 

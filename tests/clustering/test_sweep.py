@@ -16,7 +16,7 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits, load_iris, make_blobs
 from threadpoolctl import threadpool_limits
 
-from helpers.clustering.sweep import _fill_empty, sweep_kmeans
+from helpers.clustering.sweep import _farther, _fill_empty, count_distinct, sweep_kmeans
 
 ROOT = Path(__file__).parents[2]
 BLOBS, TRUTH = make_blobs(300, n_features=5, centers=3, cluster_std=0.5, random_state=0)
@@ -371,6 +371,15 @@ def test_distinct_points_are_counted_in_batches(monkeypatch):
     assert len(sweep_kmeans(X, [3]).centers[0]) == 3
     with pytest.raises(ValueError, match="k must lie between 1 and the 3 distinct points"):
         sweep_kmeans(X, [4])
+
+
+def test_distinct_points_may_be_very_near_and_are_counted_until_there_are_enough(monkeypatch):
+    monkeypatch.setattr("helpers.clustering.sweep._BATCH", 4)
+    X = np.array([[0.0, 0], [1, 0], [0, 1], [1, 1]] * 3) * 1e-200
+    asked = []
+    monkeypatch.setattr("helpers.clustering.sweep._farther", lambda *given: asked.append(1) or _farther(*given))
+    assert count_distinct(X, 5) == 4 and len(asked) == 4 + 4 + 4
+    assert count_distinct(X, 3) == 3 and len(asked) == 12 + 3
 
 
 def test_an_unknown_algorithm_is_refused():
