@@ -422,7 +422,7 @@ def _use_of(token: str) -> dict[str, str]:
 
 def _check_same(client: Client, function: Callable[..., dict[str, str]], *args: Any) -> None:
     ours = function(*args)
-    for worker, theirs in client.run(function, *args, on_error="return").items():
+    for worker, theirs in _ask_workers(client, function, *args).items():
         if isinstance(theirs, Exception):
             raise SchedulerError(f"The worker {worker} cannot be used: {' '.join(str(theirs).split())[:200]}.")
         for name in ours:
@@ -431,3 +431,17 @@ def _check_same(client: Client, function: Callable[..., dict[str, str]], *args: 
                     f"The worker {worker} has {name} {theirs.get(name)} where this process has {ours[name]}; every "
                     "worker must have the same, so that the numbers are the same."
                 )
+
+
+def _ask_workers(client: Client, function: Callable[..., dict[str, str]], *args: Any) -> dict[str, Any]:
+    """Call a function on every worker, again where one leaves meanwhile: it may be dying, and another take its place.
+
+    Returns, by worker, what the function returned or what it raised.
+    """
+    end = time.monotonic() + _SECONDS
+    while True:
+        answers = client.run(function, *args, on_error="return")
+        left = not answers or any(isinstance(answer, OSError) for answer in answers.values())
+        if not left or time.monotonic() > end:
+            return answers
+        time.sleep(0.5)

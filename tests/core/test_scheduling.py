@@ -301,6 +301,18 @@ def test_silhouettes_outlive_three_killed_workers(cluster, on_cluster, monkeypat
     np.testing.assert_allclose(there, here, rtol=0, atol=1e-12)
 
 
+def test_a_worker_that_dies_when_it_is_asked_is_not_refused_since_another_takes_its_place(on_cluster, tmp_path):
+    on_cluster(lambda: check_workers(die_once, os.getpid(), tmp_path / "died"))
+    assert (tmp_path / "died").exists()
+
+
+def die_once(survivor, died):
+    if os.getpid() != survivor and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
 def test_an_error_of_a_task_arrives_as_it_is(on_cluster):
     with pytest.raises(ZeroDivisionError):
         on_cluster(lambda: list(run_tasks(divmod, [(1, 1), (1, 0)])))
