@@ -11,6 +11,8 @@ from sklearn.metrics import pairwise_distances_argmin
 from sklearn.metrics.cluster import contingency_matrix
 
 from ..clustering.sweep import count_distinct, sweep_kmeans
+from ..core.conventions import with_minus
+from .curves import extreme_k
 from .halves import Halves
 
 _MOST_NAMED = 2  # labels that are named of each cluster
@@ -113,6 +115,36 @@ def _frequent(truth: pd.Series) -> str:
     told = [f"{name}: {share:.0%}" for name, share in shares.head(_MOST_NAMED).items()]
     more = len(shares) - _MOST_NAMED
     return f"{', '.join(told)}{f', {more} more' if more > 0 else ''}"
+
+
+def weakest_words(clusters: pd.DataFrame, names: pd.Series) -> str:
+    """Say which cluster has the smallest mean silhouette, and whether it is no more than a single image.
+
+    Parameters
+    ----------
+    clusters : DataFrame
+        From `helpers.clustering.silhouette.cluster_table`: ``size`` and ``mean`` of each cluster.
+    names : Series of str
+        The name of each cluster, as `cluster_names` gives it.
+
+    Examples
+    --------
+    >>> clusters = pd.DataFrame({"size": [9, 1], "mean": [0.25, 0.0]})
+    >>> weakest_words(clusters, pd.Series(["cluster 0", "cluster 1"]))
+    'The weakest is cluster 1: a single image, whose silhouette is 0 by definition'
+    """
+    weak = extreme_k(clusters["mean"], smallest=True)
+    mean = with_minus(f"{clusters.loc[weak[0], 'mean']:.3f}")
+    single = (clusters.loc[weak, "size"] == 1).all()
+    if len(weak) == 1:
+        told = "a single image, whose silhouette is 0 by definition" if single else f"its mean silhouette is {mean}"
+        return f"The weakest is {names[weak[0]]}: {told}"
+    if single:
+        return (
+            f"The weakest are {len(weak)} of the {len(clusters)} clusters, each of a single image, whose silhouette is "
+            "0 by definition"
+        )
+    return f"{len(weak)} of the {len(clusters)} clusters are equally weak: their mean silhouette is {mean}"
 
 
 def drawn_by_halves(points: np.ndarray, halves: Halves, k: int) -> tuple[np.ndarray, np.ndarray] | None:

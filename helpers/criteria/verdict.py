@@ -302,7 +302,15 @@ def _strength(scored: pd.DataFrame) -> str:
 
 def _preferences(scored: pd.DataFrame) -> str:
     parts = [f"{words} {preference_words(scored[name])} ({scored[name].max():.3f})" for name, words in _PHRASES.items()]
-    return f"{parts[0][0].upper()}{parts[0][1:]}, {parts[1]}, and {parts[2]}."
+    told = f"{parts[0][0].upper()}{parts[0][1:]}, {parts[1]}, and {parts[2]}."
+    return told + _at_the_end([scored[name] for name in _PHRASES])
+
+
+def _at_the_end(criteria: Iterable[pd.Series]) -> str:
+    """Say that a criterion whose best k is the last one, if there is such a criterion, may prefer a larger one."""
+    if not any(extreme_k(values) == [values.index[-1]] for values in criteria):
+        return ""
+    return " Where that is the largest k tried, a larger one may be better still."
 
 
 def _step_sentence(scored: pd.DataFrame) -> str:
@@ -339,6 +347,7 @@ def _optional_sentences(table: pd.DataFrame, scored: pd.DataFrame, preferred: di
         sentences["indices"] = (
             f"Calinski-Harabasz {preference_words(scored['calinski_harabasz'])}, "
             f"and Davies-Bouldin {preference_words(scored['davies_bouldin'], smallest=True)}."
+            + _at_the_end([scored["calinski_harabasz"], -scored["davies_bouldin"]])
         )
     return sentences
 

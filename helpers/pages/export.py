@@ -47,9 +47,9 @@ _README = """\
 | `verdict.json` | the verdict with its levels and sentences, what moves with chance, parameters, fingerprint of the images, versions |
 | `features.npz` | `features`, the space in which silhouettes are measured; `points`, what k-means saw; `images`, and `labels` where they are known |
 | `figures/` | the main figures, as SVG and PNG |
-| `manifest.json` | the digest of each file, by which a later export knows that nobody has changed it |
+{copies}| `manifest.json` | the digest of each file, by which a later export knows that nobody has changed it |
 
-A text that a spreadsheet would take for a formula has an apostrophe in front, and so has one that begins with an apostrophe.
+A text in a table that a spreadsheet would take for a formula has an apostrophe in front, and so has one that begins with an apostrophe.
 This reads a table without a loss:
 
 ```python
@@ -108,7 +108,8 @@ def export_study(
             _put_in_place(work / "new", folder, work / "previous")
         finally:
             _clear(work, folder)
-    return f"{_sentence(study)} It is in {folder}, and README.md there says what is what."
+    copies = f" Its folder clusters holds the images at k = {study.verdict.convenience}." if copy else ""
+    return f"{_sentence(study)} It is in {folder}, and README.md there says what is what.{copies}"
 
 
 def _clear(work: Path, folder: Path) -> None:
@@ -223,16 +224,19 @@ def _write_all(study: Study, folder: Path, copy: str | None, n_representatives: 
         plots.plt.close(figure)
     if copy:
         _copy_images(study, folder / "clusters", copy)
-    write_atomically(folder / "README.md", lambda file: file.write(_readme(study).encode()))
+    write_atomically(folder / "README.md", lambda file: file.write(_readme(study, copy).encode()))
     manifest = {"made_by": _MADE_BY, "files": _contents(folder)}
     write_atomically(folder / _MANIFEST, lambda file: file.write(json.dumps(manifest, indent=1).encode()))
 
 
-def _readme(study: Study) -> str:
+def _readme(study: Study, copy: str | None) -> str:
+    k = study.verdict.convenience
+    what = "links to the images" if copy == "link" else "the images"
     return _README.format(
         sentence=_sentence(study),
         k=", ".join(map(str, k_to_take(study))),
-        shown=study.verdict.convenience,
+        shown=k,
+        copies=f"| `clusters/` | {what}, in a folder for each cluster at k = {k} |\n" if copy else "",
         reading=READING,
         credit=study.images.credit,
     )

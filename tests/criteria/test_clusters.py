@@ -11,6 +11,7 @@ from helpers.criteria.clusters import (
     cluster_names,
     drawn_by_halves,
     nesting,
+    weakest_words,
 )
 from helpers.criteria.halves import cluster_halves
 
@@ -25,6 +26,17 @@ def test_members_are_the_best_the_middle_and_the_worst_of_a_cluster():
     assert shuffled[chosen].tolist() == [0, 1, 4, 5, 8, 9]
     assert best_middle_worst(SILHOUETTE, LABELS, 1).tolist() == [10, 11, 12, 13]
     assert best_middle_worst(SILHOUETTE, LABELS, 2).tolist() == [14]
+
+
+def test_clusters_of_a_single_image_are_not_told_as_weak_clusters():
+    def told(sizes, means):
+        clusters = pd.DataFrame({"size": sizes, "mean": means})
+        return weakest_words(clusters, pd.Series([f"cluster {i}" for i in clusters.index]))
+
+    by_definition = "a single image, whose silhouette is 0 by definition"
+    assert told([5, 1, 1], [0.3, 0.0, 0.0]) == f"The weakest are 2 of the 3 clusters, each of {by_definition}"
+    assert told([5, 4, 1], [0.3, 0.0, 0.0]) == "2 of the 3 clusters are equally weak: their mean silhouette is 0.000"
+    assert told([5, 4, 1], [0.3, -0.1, 0.0]) == "The weakest is cluster 1: its mean silhouette is \N{MINUS SIGN}0.100"
 
 
 def test_names_come_from_the_label_that_most_images_share():

@@ -426,7 +426,24 @@ def test_every_topic_is_a_sentence_with_the_numbers_of_the_table(studied):
         assert f"{row[number]:.3f}" in sentences["strength"]
     assert f"3 ({row['valley']:.2f})" in sentences["levels"]
     assert sentences["stability"].endswith(f"at k = 3, by an adjusted Rand index of {row['stability']:.2f}.")
-    assert sentences["indices"].endswith(f"Davies-Bouldin prefers k = {table['davies_bouldin'].idxmin()}.")
+    assert f"Davies-Bouldin prefers k = {table['davies_bouldin'].idxmin()}." in sentences["indices"]
+
+
+def test_the_largest_k_tried_is_told_to_be_no_optimum(studied):
+    table, valleys = studied
+    remark = "Where that is the largest k tried, a larger one may be better still."
+    peaked, last = table.index == 3, table.index == table.index[-1]
+    for column, topic in [("positive", "preferences"), ("calinski_harabasz", "indices"), ("davies_bouldin", "indices")]:
+        sign = -1 if column == "davies_bouldin" else 1
+        for best, is_told in ((peaked, False), (last, True)):
+            changed = table.assign(
+                score=1.0 * peaked,
+                macro=1.0 * peaked,
+                positive=1.0 * peaked,
+                calinski_harabasz=1.0 * peaked,
+                davies_bouldin=-1.0 * peaked,
+            ).assign(**{column: sign * 1.0 * best})
+            assert verdict(changed, valleys).sentences[topic].endswith(remark) == is_told
 
 
 def test_neither_nulls_nor_other_criteria_vote(studied):

@@ -175,6 +175,9 @@ def test_each_image_is_in_the_folder_of_its_cluster_under_a_safe_name(odd_images
         dataset=f"folder:{odd_images}", backbone="pixels", n_components=5, k_max=3, cache_dir=str(odd_images.parent)
     )
     export_study(params, tmp_path / "home", copy=copy)
+    what = "links to the images" if copy == "link" else "the images"
+    row = f"| `clusters/` | {what}, in a folder for each cluster at k = "
+    assert row in (tmp_path / "home" / "README.md").read_text(encoding="utf-8")
     table = read(tmp_path / "home" / "clusters.csv")
     k = json.loads((tmp_path / "home" / "verdict.json").read_text())["convenient_k"]
     copies = sorted((tmp_path / "home" / "clusters").rglob("*.png"))
