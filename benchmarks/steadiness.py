@@ -1,21 +1,17 @@
-"""Does the verdict stay when the seed or the largest k changes, and when clouds without groups are drawn anew?
+"""Does the verdict stay when the seed or the largest k changes?
 
 python -m benchmarks.steadiness [--images FOLDER]
-python -m benchmarks.steadiness clouds
 
 The same features with eight seeds, and with k_max 12, 16 and 24 where the answer lies below 12: of the collections of
-photographs for reporting (in the folder, see `helpers.trials.collections`) and of what needs no photographs. And how
-often a k is named for the synthetic clouds for reporting, each drawn with ten seeds.
+photographs for reporting (in the folder, see `helpers.trials.collections`) and of what needs no photographs. How often
+a k is named for clouds without groups that are drawn anew is in `makers.clouds`.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
-from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
@@ -27,7 +23,7 @@ from makers.trials import available, take_images
 
 from .timing import show
 
-SEEDS, LARGEST, CLOUD_SEEDS = range(8), (12, 16, 24), range(10)
+SEEDS, LARGEST = range(8), (12, 16, 24)
 OTHERS = ("digits, network", "solar cells, mono and poly", "ImageNet sample", "8 groups", "tails, 6 groups")
 
 
@@ -36,28 +32,16 @@ def named(X: np.ndarray, k_max: int, seed: int) -> int | None:
     return decide(link_valleys(X, range(2, k_max + 1), random_state=seed, n_jobs=1)).n_clusters
 
 
-def points_of(problem: Problem, seed: int) -> np.ndarray:
+def points_of(problem: Problem) -> np.ndarray:
     """Draw the points of a problem as k-means sees them."""
-    X, _ = problem.sample(seed)
+    X, _ = problem.sample(0)
     return fit_pca(X, problem.n_components and min(problem.n_components, len(X) - 1)).points
-
-
-def false_alarms(name: str) -> dict:
-    """The answers for one cloud without groups, drawn anew with each seed."""
-    problem = PROBLEMS[name]
-    answers = [named(points_of(problem, seed), 16, seed) for seed in CLOUD_SEEDS]
-    return {
-        "cloud": name,
-        "family": problem.family,
-        "named": " ".join(map(str, answers)),
-        "false alarms": np.mean([k is not None for k in answers]),
-    }
 
 
 def steadiness(name: str) -> dict:
     """The answers to one problem, by seed and by k_max, and the share of each that agree with the most frequent."""
     problem = PROBLEMS[name]
-    points = points_of(problem, 0)
+    points = points_of(problem)
     by_seed = [named(points, 16, seed) for seed in SEEDS]
     by_k_max = [by_seed[0] if k_max == 16 else named(points, k_max, 0) for k_max in LARGEST]
     row = {"problem": name, "true": problem.n_clusters, "by seed": " ".join(map(str, by_seed))}
@@ -72,22 +56,12 @@ def _most(answers: list) -> float:
     return Counter(answers).most_common(1)[0][1] / len(answers)
 
 
-def measure(task: Callable[[str], dict], names: list[str]) -> list[dict]:
-    """Measure each of the problems, and show the rows."""
-    rows = Parallel(n_jobs=-1, return_as="generator")(delayed(task)(name) for name in names)
+if __name__ == "__main__":
+    take_images()
+    reporting = [p for p in PROBLEMS.values() if p.role == "reporting" and p.name == p.family and available(p)]
+    names = [*(problem.name for problem in reporting), *OTHERS]
+    rows = Parallel(n_jobs=-1, return_as="generator")(delayed(steadiness)(name) for name in names)
     rows = list(tqdm(rows, total=len(names), desc="problems"))
     show(rows)
-    return rows
-
-
-if __name__ == "__main__":
-    reporting = [problem for problem in PROBLEMS.values() if problem.role == "reporting"]
-    if sys.argv[1:] == ["clouds"]:
-        rows = measure(false_alarms, [p.name for p in reporting if p.n_clusters == 1 and not p.needs])
-        by_family = pd.DataFrame(rows).groupby("family", sort=False)["false alarms"].mean()
-        print(f"false alarms: {np.mean([row['false alarms'] for row in rows]):.1%}, by family {by_family.mean():.1%}")
-    else:
-        take_images()
-        rows = measure(steadiness, [p.name for p in reporting if p.name == p.family and available(p)] + [*OTHERS])
-        for column in ("same, seeds", "same, where named", "same, k_max"):
-            print(f"{column}: {np.nanmean([row[column] for row in rows]):.1%}")
+    for column in ("same, seeds", "same, where named", "same, k_max"):
+        print(f"{column}: {np.nanmean([row[column] for row in rows]):.1%}")

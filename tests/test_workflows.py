@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import tomllib
 
 import pytest
 import yaml
@@ -60,9 +61,18 @@ def test_ci_runs_the_test_command_of_the_readme():
     assert last == "exec make test" and "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def test_binder_finds_the_requirements_and_the_helpers():
-    """Binder builds from environment.yml at the top; there is no other file that it would prefer."""
-    assert not (ROOT / "binder").exists() and not (ROOT / ".binder").exists()
-    listed = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
-    (pip,) = (entry["pip"] for entry in listed if isinstance(entry, dict))
-    assert "-e ." in pip and any(str(entry).startswith("jupyterlab") for entry in listed)
+def test_binder_installs_the_package_without_what_only_tests_and_clusters_need():
+    """Binder builds from the folder binder, takes a version of Python and no range, and installs no package itself."""
+    binder, here = (
+        yaml.safe_load((ROOT / folder / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+        for folder in ("binder", ".")
+    )
+    script = ROOT / "binder" / "postBuild"
+    assert os.access(script, os.X_OK)
+    assert script.read_text(encoding="utf-8").splitlines()[-1] == "python -m pip install --no-deps -e ."
+    assert "python=3.11" in binder and "pytorch-cpu>=2.6" in binder and "pytorch>=2.6" in here
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    unused = {*extras["test"], *extras["scale"]}
+    (theirs, pip), (ours, all_pip) = ((set(packages[:-1]), packages[-1]["pip"]) for packages in (binder, here))
+    assert theirs == (ours - unused - {"python>=3.11", "pytorch>=2.6"}) | {"python=3.11", "pytorch-cpu>=2.6"}
+    assert set(pip) == set(all_pip) - unused - {"-e ."}

@@ -42,6 +42,7 @@ from .sources import (
     notebook_sources,
     notebooks_left_out,
     read_yaml,
+    repository_url,
     used_parameters,
     values_in_cell,
 )
@@ -364,7 +365,7 @@ def _config(path: Path, switch: Mapping[str, Any]) -> bytes:
     """Read the configuration, and add links to other books, and to the published repository if it has an address."""
     config = read_yaml(path.parent, path.name)
     config["sphinx"]["config"]["html_context"] |= switch
-    if (config.get("repository") or {}).get("url"):
+    if repository_url(config):
         config["html"] |= {"use_repository_button": True, "use_edit_page_button": True, "use_issues_button": True}
         config["launch_buttons"] = {
             "binderhub_url": "https://mybinder.org",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -95,6 +95,11 @@ def read_yaml(source_dir: Path, name: str) -> dict[str, Any]:
     if not isinstance(contents, dict):
         raise NotebookError(f"{name} must hold lines of the form `name: value`.")
     return contents
+
+
+def repository_url(config: Mapping[str, Any]) -> str:
+    """Read the address of the published repository from the configuration of the book; empty where it has none."""
+    return str((config.get("repository") or {}).get("url") or "").removesuffix("/")
 
 
 def _files_in(contents: Any) -> Iterator[str]:

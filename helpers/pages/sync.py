@@ -1,4 +1,7 @@
-"""Write what follows from the helpers: the notebooks' cells of parameters, the README's table, the pages of the API."""
+"""Write what follows from the helpers: the notebooks' cells of parameters, the README's table, the pages of the API.
+
+A notebook that is opened from a published repository, as in Colab, has a cell that installs the helpers.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,19 @@ from ..core.conventions import ROOT
 from ..core.files import write_atomically
 from ..core.fingerprints import imports_of
 from ..parameters import parameter_table
-from .sources import NotebookError, clean_source, notebook_sources
+from .sources import NotebookError, clean_source, notebook_sources, read_yaml, repository_url
 
 # The wings and the modules beside them, in the order in which they import each other; figures stand beside.
 WINGS = ("core", "images", "clustering", "parameters", "criteria", "study", "comparing", "trials", "figures", "pages")
 _PACKAGE = Path(__file__).parents[1]
+# The whole repository is cloned, since chapters read what it ships; site reads the path that pip has written.
+_INSTALLATION_ID = "installation"
+_INSTALLATION = """\
+import importlib.util, site
+
+if importlib.util.find_spec("helpers") is None:
+    %pip install -q -e "git+{url}#egg=how-many-clusters[book]"
+    site.main()"""
 _API_INTRODUCTION = """\
 # The helpers
 
@@ -50,8 +61,8 @@ def sync(source_dir: Path = ROOT) -> list[Path]:
 def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
     """Compute the texts of all files that repeat something of the helpers, by path.
 
-    Notebooks are written as `clean_source` does; in the README, the table of parameters; the pages of the API as a
-    whole.
+    Notebooks are written as `clean_source` does, with a cell that installs the helpers where ``_config.yml`` has the
+    address of the published repository; in the README, the table of parameters; the pages of the API as a whole.
 
     Raises
     ------
@@ -59,11 +70,28 @@ def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
         If a notebook cannot be read, or a line of its cell of parameters names none.
     """
     readme, book = source_dir / "README.md", source_dir / "book"
-    return {path: clean_source(path) for path in notebook_sources(source_dir)} | {
+    url = repository_url(read_yaml(source_dir, "_config.yml"))
+    return {path: _with_installation(clean_source(path), url) for path in notebook_sources(source_dir)} | {
         readme: _synced_readme(readme.read_text(encoding="utf-8")),
         book / "api.md": _api_overview(),
         **{book / "api" / f"{wing}.md": _api_page(wing) for wing in WINGS},
     }
+
+
+# --- notebooks --------------------------------------------------------------------------------------------------------
+
+
+def _with_installation(text: str, url: str) -> str:
+    """Put the cell that installs the helpers where they are missing below a notebook's title; no cell without a URL."""
+    import nbformat
+
+    notebook = nbformat.reads(text, as_version=4)
+    notebook.cells = [cell for cell in notebook.cells if cell.id != _INSTALLATION_ID]
+    if url:
+        cell = nbformat.v4.new_code_cell(_INSTALLATION.format(url=url), metadata={"tags": ["remove-cell"]})
+        cell.id = _INSTALLATION_ID
+        notebook.cells.insert(1, cell)
+    return nbformat.writes(notebook) + "\n"
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------

@@ -72,6 +72,11 @@ def read_networks(folder: Path = RESULTS) -> pd.DataFrame:
     return pd.concat(judged, ignore_index=True)
 
 
+def read_clouds(folder: Path = RESULTS) -> pd.DataFrame:
+    """Read what `makers.clouds` stored: the k of the verdict, or none, for each ``problem`` and ``random_state``."""
+    return pd.read_csv(in_repository(folder / "clouds.csv"), dtype={"k": "Int64"})
+
+
 def judge_answers(trials: Trials) -> pd.DataFrame:
     """Compare every answer with the truth.
 
@@ -315,6 +320,23 @@ def _short_sentence(photographs: pd.DataFrame, reporting: pd.DataFrame) -> str:
         f"On photographs with known classes it names a k for {named:.0%} of the problems, and in {own['mean']:.0%} of "
         f"these it names the number of classes ({own['low']:.0%} to {own['high']:.0%}, since the collections are few). "
         f"Where there is nothing to find, it named a k for {len(fooled)} of {n_clouds} clouds of points."
+    )
+
+
+def clouds_sentence(clouds: pd.DataFrame) -> str:
+    """Say how often the verdict names a k for clouds of points without groups that are drawn again and again.
+
+    Parameters
+    ----------
+    clouds : DataFrame
+        From `read_clouds`.
+    """
+    named = clouds["k"].notna().groupby(clouds["problem"]).agg(["mean", "sum", "size"])
+    worst = named.sort_values("sum", ascending=False, kind="stable").iloc[0]
+    most = f", of “{worst.name}” alone in {worst['sum']:.0f} of {worst['size']:.0f}" if worst["sum"] else ""
+    return (
+        f"Drawn {named['size'].iloc[0]} times each, the {len(named)} synthetic ones of these clouds are given a k in "
+        f"{named['mean'].mean():.0%} of the draws{most}."
     )
 
 

@@ -35,7 +35,7 @@ from helpers.pages.book import _call_for_each, _for_its_page, _slides, build_boo
 from helpers.pages.sources import NotebookError, notebook_sources, used_parameters
 from helpers.parameters import Parameters
 from helpers.study import Study
-from helpers.trials.judging import judge_answers, read_trials, trial_sentences
+from helpers.trials.judging import clouds_sentence, judge_answers, read_clouds, read_trials, trial_sentences
 
 CHAPTERS = [path.stem for path in notebook_sources()]
 
@@ -140,7 +140,8 @@ def test_tables_of_the_verdict_are_those_of_the_run(book, first, shown, atol):
 
 def test_study_chapter_says_what_the_stored_study_says(book):
     page = {"short": "book/intro"}
-    for topic, sentence in trial_sentences(judge_answers(read_trials())).items():
+    sentences = trial_sentences(judge_answers(read_trials())) | {"clouds": clouds_sentence(read_clouds())}
+    for topic, sentence in sentences.items():
         text = text_of(book.pages / f"{page.get(topic, 'notebooks/which_metric')}.html").replace("’", "'")
         assert " ".join(sentence.split()) in text.replace(" ”", "”")
 

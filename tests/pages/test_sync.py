@@ -8,6 +8,7 @@ import re
 import nbformat
 import pytest
 from conftest import copied_sources
+from IPython.core.interactiveshell import InteractiveShell
 
 from helpers.core.conventions import ROOT
 from helpers.pages.sources import NotebookError, declared_parameters, notebook_sources, parameter_line, read_yaml
@@ -72,6 +73,23 @@ def test_a_notebook_in_another_form_is_brought_into_that_of_nbformat(sources):
     path.write_text(json.dumps(json.loads(canonical), indent=2), encoding="utf-8")
     sync(sources)
     assert path.read_bytes() == canonical
+
+
+def test_where_the_repository_has_an_address_each_notebook_installs_the_helpers_if_they_are_missing(sources):
+    """As in Colab; here they are there, so the cell does nothing."""
+    before, config = synced_texts(sources), sources / "_config.yml"
+    text = config.read_text(encoding="utf-8")
+    assert text.count('url: ""') == 1
+    config.write_text(text.replace('url: ""', "url: https://example.org/ours/"), encoding="utf-8")
+    assert set(sync(sources)) == set(notebook_sources(sources))
+    for path in notebook_sources(sources):
+        cell = nbformat.read(path, as_version=4).cells[1]
+        assert 'pip install -q -e "git+https://example.org/ours#egg=how-many-clusters[book]"' in cell.source
+        assert cell.metadata["tags"] == ["remove-cell"]
+        assert InteractiveShell().run_cell(cell.source).success
+    config.write_text(text, encoding="utf-8")
+    sync(sources)
+    assert {path: path.read_text(encoding="utf-8") for path in before} == before
 
 
 def test_what_jupyterlab_adds_is_taken_out(sources):

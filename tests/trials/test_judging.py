@@ -17,12 +17,14 @@ from helpers.trials.judging import (
     LABELS,
     RESULTS,
     Trials,
+    clouds_sentence,
     compare_answers,
     intervals,
     judge_answers,
     mean_by_family,
     networks_sentence,
     part,
+    read_clouds,
     read_constants,
     read_networks,
     read_trials,
@@ -103,6 +105,24 @@ def test_each_network_was_asked_about_all_photographs_for_reporting(trials):
     asked = read_networks().groupby("network")["problem"].agg(set)
     expected = set(trials.problems.query("photographs and role == 'reporting'").index)
     assert len(asked) > 1 and all(problems == expected for problems in asked)
+
+
+def test_clouds_that_are_drawn_again_are_those_for_reporting_and_begin_with_the_answers_of_the_trials(trials):
+    clouds = read_clouds()
+    first = clouds[clouds["random_state"] == 0].set_index("problem")["k"]
+    assert set(first.index) == {p.name for p in HERE if p.role == "reporting" and p.n_clusters == 1}
+    answers = trials.answers.query("criterion == 'verdict' and random_state == 0").set_index("problem")["k"]
+    pd.testing.assert_series_equal(first, answers[first.index])
+    assert (clouds.groupby("problem").size() == clouds["random_state"].nunique()).all()
+
+
+def test_the_sentence_about_clouds_counts_draws():
+    table = pd.DataFrame({"problem": ["a", "a", "b", "b"], "k": pd.array([None, 2, None, None], "Int64")})
+    assert clouds_sentence(table) == (
+        "Drawn 2 times each, the 2 synthetic ones of these clouds are given a k in 25% of the draws, of “a” alone in "
+        "1 of 2."
+    )
+    assert clouds_sentence(table[table["problem"] == "b"]).endswith("given a k in 0% of the draws.")
 
 
 def test_the_constants_of_the_rule_are_in_the_table_that_they_were_chosen_from():
