@@ -25,7 +25,8 @@ _INSTALLATION = """\
 import importlib.util, site
 
 if importlib.util.find_spec("helpers") is None:
-    %pip install -q -e "git+{url}#egg=how-many-clusters[book]"
+    !git clone -q --depth 1 {url} how-many-clusters
+    %pip install -q -e "./how-many-clusters[book]"
     site.main()"""
 _API_INTRODUCTION = """\
 # The helpers

@@ -84,7 +84,7 @@ def test_where_the_repository_has_an_address_each_notebook_installs_the_helpers_
     assert set(sync(sources)) == set(notebook_sources(sources))
     for path in notebook_sources(sources):
         cell = nbformat.read(path, as_version=4).cells[1]
-        assert 'pip install -q -e "git+https://example.org/ours#egg=how-many-clusters[book]"' in cell.source
+        assert "git clone -q --depth 1 https://example.org/ours how-many-clusters" in cell.source
         assert cell.metadata["tags"] == ["remove-cell"]
         assert InteractiveShell().run_cell(cell.source).success
     config.write_text(text, encoding="utf-8")
