@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
+from sklearn.metrics import pairwise_distances_argmin
 
 from .clustering.centring import check_points
 from .clustering.reduction import (
@@ -354,6 +355,16 @@ class Study:
             If that k was not tried.
         """
         return self.sweep.labels[self._row_of(k)]
+
+    def central_at(self, k: int) -> np.ndarray:
+        """Find the row nearest to the centre of each cluster at one k, shape (k,).
+
+        Raises
+        ------
+        ParameterError
+            If that k was not tried.
+        """
+        return pairwise_distances_argmin(self.sweep.centers[self._row_of(k)], self.points)
 
     def _row_of(self, k: int) -> int:
         """Find the row of one k in the results of the sweep, or refuse it."""

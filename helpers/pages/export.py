@@ -23,6 +23,7 @@ from ..core.locks import one_at_a_time
 from ..core.runs import one_run
 from ..criteria.clusters import best_middle_worst, cluster_names
 from ..criteria.table import DEEP, equal_k, scored_rows
+from ..criteria.tree import cluster_flows, tree_levels
 from ..figures import plots
 from ..images.collection import ChangedImageError, CollectionError, ImageSet, Member, fetch, unpack
 from ..images.weights import EmbeddingError
@@ -269,6 +270,11 @@ def _figures(study: Study) -> Iterator[tuple[str, Figure]]:
             for cluster in names.index
         ]
         yield "clusters", plots.plot_gallery(gallery, list(names))
+        levels = tree_levels(study.k_values, list(study.verdict.levels.index), k)
+        if len(levels) > 1:
+            flows = cluster_flows(np.stack([study.labels_at(level) for level in levels]))
+            opened = [[study.open_image(i) for i in study.central_at(level)] for level in levels]
+            yield "tree", plots.plot_tree(levels, flows, opened)
 
 
 def _new_axes(plot: Any, *args: Any) -> Figure:

@@ -150,7 +150,7 @@ def test_representatives_cover_each_cluster(study, folder):
 
 
 def test_figures_are_pictures_of_two_kinds(folder):
-    for name in ("criteria", "valleys", "silhouettes", "map", "clusters"):
+    for name in ("criteria", "valleys", "silhouettes", "map", "clusters", "tree"):
         with Image.open(folder / "figures" / f"{name}.png") as picture:
             assert min(picture.size) > 200 and picture.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
         assert "<svg" in (folder / "figures" / f"{name}.svg").read_text()[:600]
