@@ -73,7 +73,7 @@ def timed(function: Callable[[], object], n_workers: int, repeats: int) -> dict:
     """
     with workers(n_workers) as pids:
         list(scheduling.run_tasks(_warm, [(i,) for i in range(8)]))
-        peak = _Peak(pids or [psutil.Process().pid])
+        peak = Peak(pids or [psutil.Process().pid])
         seconds = median_seconds(function if pids else lambda: alone(function), repeats)
         return {"seconds": seconds, "MiB a worker": peak.stop()}
 
@@ -84,7 +84,7 @@ def _warm(i: int) -> int:
     return i
 
 
-class _Peak:
+class Peak:
     """The largest memory of any of some processes beyond what it had, looked at ten times a second, without files."""
 
     def __init__(self, pids: list[int]) -> None:
@@ -247,7 +247,7 @@ def batches() -> dict:
         X = mapped_array((n, d), folder)
         for start in range(0, n, 10_000):
             X[start : start + 10_000] = rng.standard_normal((10_000, d), dtype=np.float32)
-        peak = _Peak([psutil.Process().pid])
+        peak = Peak([psutil.Process().pid])
         seconds = median_seconds(lambda: sweep_kmeans(X, K_VALUES, n_init=1, n_jobs=-1, algorithm="minibatch"), 1)
         return {"n": n, "features": d, "MiB of points": X.nbytes / 2**20, "seconds": seconds, "MiB": peak.stop()}
 
