@@ -321,7 +321,7 @@ def elbow_sentence(by_k_max: pd.Series, by_k_min: pd.Series | None = None) -> st
         )
     ends = [("last", by_k_max.dropna())] + ([] if by_k_min is None else [("first", by_k_min.dropna())])
     moves = [
-        f"with other {which} k it moves between {found.min()} and {found.max()}"
+        f"with another {which} k it is between {found.min()} and {found.max()}"
         for which, found in ends
         if found.min() != found.max()
     ]

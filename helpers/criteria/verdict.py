@@ -278,11 +278,11 @@ def _missing_sentence(missing: list[int], tried: list[int]) -> str:
 def _draws_sentence(decision: Decision) -> str:
     """Say how often other random halves give the same answer."""
     if decision.draws.get(0) == 1:
-        return "Each time that the random halvings are drawn again, no k is named."
+        return "Each time that the images are halved at random again, no k is named."
     told = [
         f"{'none' if k == 0 else f'k = {k}'} in {share:.0%}" for k, share in decision.draws.items() if share >= 0.005
     ]
-    return f"With the random halvings drawn again, the answer is {_listed(told)} of the draws."
+    return f"With the images halved at random again and again, the answer is {_listed(told)} of the draws."
 
 
 def _strength(scored: pd.DataFrame) -> str:
@@ -318,7 +318,11 @@ def _step_sentence(scored: pd.DataFrame) -> str:
     opposed = steps[steps["disagree"]]
     pairs = score_pairs(scored)
     many = len(pairs) > 1
-    of_pairs = f"; of all {len(pairs)} pairs of k, they disagree in {int(pairs['disagree'].sum())}" if many else ""
+    of_pairs = (
+        f"; between any two k, near or far, they disagree in {int(pairs['disagree'].sum())} of {len(pairs)} pairs"
+        if many
+        else ""
+    )
     if opposed.empty:
         return f"{agreement_words(steps)}{of_pairs}."
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())

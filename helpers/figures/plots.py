@@ -633,11 +633,11 @@ def plot_border(t: np.ndarray, aside: np.ndarray, places: np.ndarray, counts: np
     return figure
 
 
-def plot_wide(table: pd.DataFrame) -> Figure:
+def plot_wide(table: pd.DataFrame, deep: float) -> Figure:
     """Draw score and valley, one below the other, against k that are far apart.
 
-    `table` is from `wide_criteria`. Beside the score is the range of structureless data, around the valley one standard
-    deviation over halvings.
+    `table` is from `wide_criteria`, and `deep` the least valley that counts. Beside the score is the range of
+    structureless data, around the valley one standard deviation over halvings.
     """
     figure, (top, bottom) = plt.subplots(2, 1, figsize=(7.2, 4.3), sharex=True, layout="constrained")
     top.plot(table.index, table["score"], "o-", color=GAIN, label="score")
@@ -649,9 +649,13 @@ def plot_wide(table: pd.DataFrame) -> Figure:
     bottom.plot(table.index, valley, "s-", color=OTHER)
     bottom.fill_between(table.index, valley - spread, valley + spread, color=OTHER, alpha=0.2, linewidth=0)
     bottom.set(ylabel="valley", ylim=(-1.05, 1.15))
-    for height, words in ((1, "islands"), (0, "no emptier than inside")):
-        bottom.annotate(words, (1, height), xycoords=bottom.get_yaxis_transform(), xytext=(-4, -3),
-                        textcoords="offset points", ha="right", va="top", fontsize="small", color=_GREY)  # fmt: skip
+    bottom.axhline(deep, color=OTHER, linestyle="--", linewidth=1)
+    for height, words, va in (
+        (1, "islands", "top"), (deep, "counts from here on", "bottom"), (0, "borders as crowded as insides", "top"),
+    ):  # fmt: skip
+        away = 3 if va == "bottom" else -3
+        bottom.annotate(words, (1, height), xycoords=bottom.get_yaxis_transform(), xytext=(-4, away),
+                        textcoords="offset points", ha="right", va=va, fontsize="small", color=_GREY)  # fmt: skip
     for ax in (top, bottom):
         ax.axhline(0, color=_GREY, linewidth=1)
     _mark_k(bottom, table.index)

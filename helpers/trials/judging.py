@@ -312,14 +312,21 @@ def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
 
 
 def _short_sentence(photographs: pd.DataFrame, reporting: pd.DataFrame) -> str:
-    """Say in two sentences how often the verdict names a k, is right, and is fooled."""
+    """Say in three sentences how often the verdict names a k, is right, and is fooled, and the others beside it."""
     own = intervals(photographs, "exact").loc["verdict"]
     named = 1 - summarise_answers(photographs).loc["verdict", "abstained"]
+    theirs = compare_answers(photographs, "exact", "verdict")["theirs"]
+    lost = summarise_answers(photographs)["loss"]
+    alarms = summarise_answers(reporting)["false_alarms"]
     fooled, n_clouds = _fooled(reporting)
     return (
         f"On photographs with known classes it names a k for {named:.0%} of the problems, and in {own['mean']:.0%} of "
-        f"these it names the number of classes ({own['low']:.0%} to {own['high']:.0%}, since the collections are few). "
-        f"Where there is nothing to find, it named a k for {len(fooled)} of {n_clouds} clouds of points."
+        f"these it names the number of classes ({own['low']:.0%} to {own['high']:.0%}, since the collections are few); "
+        f"on the same problems the score does in {theirs['score']:.0%} and the number of positive samples in "
+        f"{theirs['positive']:.0%}. Where a k must be taken, the agreement with the classes (AMI) is "
+        f"{lost[FORCED]:.2f} below the best at the k of the verdict, {lost['score']:.2f} at that of the score, and "
+        f"{lost['positive']:.2f} at that of the samples. Where there is nothing to find, the verdict named a k for "
+        f"{len(fooled)} of {n_clouds} clouds of points, and the score for {alarms['score']:.0%} of them."
     )
 
 
@@ -365,7 +372,7 @@ def _elbow_sentence(judged: pd.DataFrame) -> str:
     return (
         f"On {len(elbows)} whole collections of photographs, of {elbows['n_clusters'].min()} to "
         f"{elbows['n_clusters'].max()} classes, with k from {min(K_VALUES)} to {max(K_VALUES)} the elbow is between "
-        f"{elbows['k'].min()} and {elbows['k'].max()}."
+        f"{elbows['k'].min()} and {elbows['k'].max()}, so it says little about the images."
     )
 
 

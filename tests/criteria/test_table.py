@@ -92,8 +92,8 @@ def test_the_first_k_moves_an_elbow_too():
     assert by_k_min[2] == find_elbow(k_values, [1 / k for k in k_values]) == 6 and by_k_min[8] == 12
     by_k_max = elbow_by_k_max(k_values, [1 / k for k in k_values])
     sentence = elbow_sentence(by_k_max, by_k_min)
-    assert f"with other first k it moves between {by_k_min.min()} and {by_k_min.max()}" in sentence
-    assert "with other last k" in sentence
+    assert f"with another first k it is between {by_k_min.min()} and {by_k_min.max()}" in sentence
+    assert "with another last k" in sentence
 
 
 def test_an_elbow_that_stays_is_said_to_stay():
@@ -186,7 +186,7 @@ def test_pairs_disagree_where_no_step_does():
     table = table_with([0.30, 0.20, 0.25], [0.3, 0.2, 0.25]).assign(positive=[0.7, 0.5, 0.75])
     assert not score_steps(table)["disagree"].any()
     assert score_pairs(table)["disagree"].to_dict() == {(2, 3): False, (2, 4): True, (3, 4): False}
-    assert "of all 3 pairs of k, they disagree in 1" in said(table)["disagreement"]
+    assert "near or far, they disagree in 1 of 3 pairs" in said(table)["disagreement"]
 
 
 def test_criteria_side_by_side():
@@ -221,7 +221,7 @@ def test_a_table_of_few_k_has_its_sentences(n):
     decision = verdict(table, flat(table))
     assert decision.preferred["elbow"] is None and decision.n_clusters is None and decision.convenience == 2
     assert all(sentence.endswith(".") for sentence in decision.sentences.values())
-    assert ("pairs of k" in decision.sentences["disagreement"]) == (n == 3)
+    assert (" pairs" in decision.sentences["disagreement"]) == (n == 3)
 
 
 # --- how each criterion names a k -------------------------------------------------------------------------------------

@@ -311,9 +311,11 @@ def test_levels_and_draws_are_told_with_their_numbers():
         "crosses."
     )
     assert said({2: 0.1, 3: NAN})["levels"] == "No k has a valley of 0.25 or more, the least that counts."
-    assert said({2: 0.5})["draws"] == "With the random halvings drawn again, the answer is k = 2 in 100% of the draws."
+    assert said({2: 0.5})["draws"] == (
+        "With the images halved at random again and again, the answer is k = 2 in 100% of the draws."
+    )
     assert said(OFTEN_NONE)["draws"] == (
-        "With the random halvings drawn again, the answer is none in 33% and k = 3 in 67% of the draws."
+        "With the images halved at random again and again, the answer is none in 33% and k = 3 in 67% of the draws."
     )
 
 

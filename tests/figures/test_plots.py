@@ -169,12 +169,13 @@ def test_wide_has_two_panels_on_one_logarithmic_axis():
     columns = {"score": 0.02, "null_low": -0.01, "null_high": 0.01, "valley": [0.6, -0.2, -0.8, -1.0]}
     table = pd.DataFrame(columns | {"valley_spread": 0.1}, index=index)
     drawn = table.copy()
-    top, bottom = plots.plot_wide(table).axes
+    top, bottom = plots.plot_wide(table, 0.25).axes
     assert top.get_xscale() == bottom.get_xscale() == "log" and top.get_xlim() == bottom.get_xlim()
     np.testing.assert_array_equal(bottom.get_xticks(), [2, 3, 8, 64])
     np.testing.assert_array_equal(top.lines[0].get_ydata(), table["score"])
     np.testing.assert_array_equal(bottom.lines[0].get_ydata(), table["valley"])
     assert bottom.get_ylim()[0] < -1 and bottom.get_ylim()[1] > 1
+    assert any((np.array(line.get_ydata()) == 0.25).all() for line in bottom.lines)
     pd.testing.assert_frame_equal(table, drawn)
 
 

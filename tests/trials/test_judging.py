@@ -274,6 +274,7 @@ def test_sentences_follow_from_the_table():
     assert "always name a k all the same: “silhouette score”" in said["false_alarms"]
     assert "The verdict does so for 0 of 1 clouds (0% if each family counts once)." in said["false_alarms"]
     assert said["short"].startswith("On photographs with known classes it names a k for 100% of the problems, and in ")
-    assert said["short"].endswith("it named a k for 0 of 1 clouds of points.")
+    assert "on the same problems the score does in 100% and the number of positive samples in 0%." in said["short"]
+    assert said["short"].endswith("named a k for 0 of 1 clouds of points, and the score for 100% of them.")
     fooled = trial_sentences(judge_answers(made_up(SURE | {"verdict": (3, 4, 5)}, photographs=True)))
     assert "for 1 of 1 clouds (100% if each family counts once); it is fooled by “nothing”." in fooled["false_alarms"]
