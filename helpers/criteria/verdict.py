@@ -328,9 +328,10 @@ def _step_sentence(scored: pd.DataFrame) -> str:
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())
     score, share = ("rises", "falls") if step["score"] > 0 else ("falls", "rises")
     where = f"{len(opposed)} of {len(steps)} steps" if many else "the only step"
+    change = "less than 0.001" if abs(step["score"]) < 0.0005 else f"{abs(step['score']):.3f}"
     return (
         f"The score and the share of positive samples move in opposite directions in {where} from one k to the next; "
-        f"from k = {k_from} to {k_to} the score {score} by {abs(step['score']):.3f} "
+        f"from k = {k_from} to {k_to} the score {score} by {change} "
         f"while the share of positive samples {share} by {100 * abs(step['positive']):.1f} percentage points, "
         f"and what moves the score most is {step['because']}{of_pairs}."
     )
