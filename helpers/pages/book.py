@@ -391,7 +391,8 @@ def _explorer(chapters: dict[str, str]) -> dict[str, bytes]:
         for output in cell.get("outputs", [])
     ]
     found = [re.search(r'<iframe title="Explorer[^"]*"[^>]* srcdoc="([^"]*)"', output) for output in outputs]
-    return {"book/_static/explorer.html": html.unescape(frame[1]).encode() for frame in found if frame}
+    pages = [html.unescape(frame[1]) for frame in found if frame]
+    return {"book/_static/explorer.html": pages[0].encode()} if pages else {}
 
 
 def _playground() -> dict[str, bytes]:
