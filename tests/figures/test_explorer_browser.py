@@ -70,6 +70,7 @@ def test_for_a_lesson_it_opens_at_a_k_without_any_answer(tab, study, tmp_path):
         assert not page.locator(f"#{name}").is_visible()
     assert "here" not in page.locator("body").inner_text()
     assert "area" not in page.evaluate("data.charts.score.marks.map((mark) => mark.type)")
+    assert page.locator("[value='labels'], #only-label").evaluate_all("all => all.every((e) => !e.offsetParent)")
     page = tab(f"{file.as_uri()}#lesson")
     page.wait_for_function("window.explorer")
     assert page.locator("#k-value").inner_text() == str(K_VALUES[0])
