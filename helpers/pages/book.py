@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import os
 import re
@@ -323,7 +324,7 @@ def _stage_files(
     files |= {f"notebooks/{name}": text.encode() for name, text in chapters.items()}
     files["_config.yml"] = _config(source_dir / "_config.yml", switch or {})
     files["CITATION.cff"] = (source_dir / "CITATION.cff").read_bytes()
-    files |= _slides(chapters) | _playground() | _scores(source_dir / "book" / "data")
+    files |= _slides(chapters) | _explorer(chapters) | _playground() | _scores(source_dir / "book" / "data")
     files["book/_generated/parameters.md"] = parameter_table().encode()
     files["book/_generated/this_book.md"] = _this_book(parameters).encode()
     return files
@@ -380,6 +381,16 @@ def _this_book(parameters: Parameters) -> str:
     command = f"python -m helpers book {parameters.as_options()}".strip()
     about = fact_table(changed) if changed else "Every parameter is at its default."
     return f"{about}\n\nThe command that builds this very book:\n\n{fact_table({'command': command})}\n"
+
+
+def _explorer(chapters: dict[str, str]) -> dict[str, bytes]:
+    """Take the explorer out of the frame of its chapter: a link that opens it at a fragment needs a page of its own."""
+    notebook = json.loads(chapters.get("explorer.ipynb", '{"cells": []}'))
+    for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
+        framed = re.search(r'srcdoc="([^"]*)"', _joined(output.get("data", {}).get("text/html", "")))
+        if framed:
+            return {"book/_static/explorer.html": html.unescape(framed[1]).encode()}
+    return {}
 
 
 def _playground() -> dict[str, bytes]:
