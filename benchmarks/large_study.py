@@ -16,9 +16,8 @@ import time
 import numpy as np
 import psutil
 
-from helpers.core.scheduling import local_cluster, use_scheduler
 from helpers.study import Study
-from makers.scale import Peak
+from makers.scale import Peak, workers
 
 from .timing import show
 
@@ -33,25 +32,22 @@ def points(n: int) -> np.ndarray:
 
 def measure(X: np.ndarray, n_workers: int) -> tuple[dict, Study]:
     """Study the points from nothing, with no workers or with some."""
-    with tempfile.TemporaryDirectory() as folder, local_cluster(n_workers or 1) as cluster:
-        pids = [nanny.pid for nanny in cluster.workers.values()] if n_workers else []
-        if n_workers:
-            use_scheduler(cluster.scheduler_address, cache_dir=folder)
-        Study.of_features(X[:1000], K_VALUES, normalize="none", n_components=None, cache_dir=folder).verdict  # imports
-        ours, theirs = Peak([psutil.Process().pid]), Peak(pids)
+    with tempfile.TemporaryDirectory() as folder, workers(n_workers) as pids:
+        given = {"normalize": "none", "n_components": None, "cache_dir": folder}
+        _ = Study.of_features(X[:1000], K_VALUES, **given).verdict  # imports what is needed, and is not counted
+        ours, theirs = Peak([psutil.Process().pid]), Peak(pids) if pids else None
         started = time.perf_counter()
-        study = Study.of_features(X, K_VALUES, normalize="none", n_components=None, cache_dir=folder)
+        study = Study.of_features(X, K_VALUES, **given)
         verdict = study.verdict
-        row = {"workers": n_workers, "seconds": time.perf_counter() - started, "k": verdict.n_clusters}
-        row |= {"MiB of this process": ours.stop(), "MiB of a worker": theirs.stop() if pids else np.nan}
-        use_scheduler("")
+        row = {"workers": len(pids), "seconds": time.perf_counter() - started, "k": verdict.n_clusters}
+        row |= {"MiB of this process": ours.stop(), "MiB of a worker": theirs.stop() if theirs else np.nan}
     return row, study
 
 
 if __name__ == "__main__":
     X = points(int(sys.argv[1]) if len(sys.argv) > 1 else N)
     print(f"{X.shape[0]:,} points of {X.shape[1]} features, {X.nbytes / 2**20:.0f} MiB")
-    (here, one), (there, two) = measure(X, 0), measure(X, 2)
+    (here, one), (there, two) = measure(X, 1), measure(X, 2)
     show([here, there])
     difference = (one.criteria - two.criteria).abs().max().max()
     print(f"largest difference of any criterion at any k: {difference:.1e}")

@@ -4,7 +4,7 @@ python -m benchmarks.steadiness [--images FOLDER]
 
 The same features with eight seeds, and with k_max 12, 16 and 24 where the answer lies below 12: of the collections of
 photographs for reporting (in the folder, see `helpers.trials.collections`) and of what needs no photographs. How often
-a k is named for clouds without groups that are drawn anew is in `makers.clouds`.
+a k is named for clouds without groups that are drawn anew is measured by `makers.clouds`.
 """
 
 from __future__ import annotations

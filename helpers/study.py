@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from PIL import Image
-from sklearn.metrics import pairwise_distances_argmin
 
 from .clustering.centring import check_points
 from .clustering.reduction import (
@@ -29,6 +28,7 @@ from .core.cache import cached, check_folder
 from .core.conventions import ParameterError
 from .core.groups import encode_groups
 from .core.scheduling import use_scheduler
+from .criteria.clusters import center_distances
 from .criteria.curves import are_consecutive, k_ranges
 from .criteria.halves import Halves, LinkValleys, Stability, cluster_halves, link_valleys, stability
 from .criteria.references import (
@@ -357,14 +357,16 @@ class Study:
         return self.sweep.labels[self._row_of(k)]
 
     def central_at(self, k: int) -> np.ndarray:
-        """Find the row nearest to the centre of each cluster at one k, shape (k,).
+        """Find the row of each cluster that is nearest to its centre at one k, shape (k,).
 
         Raises
         ------
         ParameterError
             If that k was not tried.
         """
-        return pairwise_distances_argmin(self.sweep.centers[self._row_of(k)], self.points)
+        labels = self.labels_at(k)
+        distances = center_distances(self.points, self.sweep.centers[self._row_of(k)], labels)
+        return pd.Series(distances).groupby(labels).idxmin().to_numpy()
 
     def _row_of(self, k: int) -> int:
         """Find the row of one k in the results of the sweep, or refuse it."""

@@ -202,7 +202,7 @@ def test_k_of_which_halves_can_say_nothing_are_missing_and_told(n, tmp_path):
         assert sentences["missing"] == f"At k = {told} no valley can be told: {why}."
     else:
         assert "missing" not in sentences and sentences["levels"] == f"At no k can a valley be told: {why}."
-        assert sentences["draws"] == "Each time that the images are halved at random again, no k is named."
+        assert sentences["draws"] == "However the random halvings of the images are drawn again, no k is named."
     notebook = nbformat.read(ROOT / "notebooks" / "is_anything_there.ipynb", as_version=4)
     names = {"study": study, "plots": plots, "Markdown": str, "display": print}
     for cell in notebook.cells:

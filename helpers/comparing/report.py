@@ -123,4 +123,4 @@ def failures_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def _number(value: float) -> str:
-    return f"{value:.2f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:z.2f}".replace("-", "\N{MINUS SIGN}")

@@ -441,7 +441,9 @@ def _ask_workers(client: Client, function: Callable[..., dict[str, str]], *args:
     end = time.monotonic() + _SECONDS
     while True:
         answers = client.run(function, *args, on_error="return")
-        left = not answers or any(isinstance(answer, OSError) for answer in answers.values())
-        if not left or time.monotonic() > end:
+        lost = any(isinstance(answer, OSError) for answer in answers.values())
+        if answers and (not lost or time.monotonic() > end):
             return answers
+        if time.monotonic() > end:
+            raise SchedulerError("No worker of the cluster is left; start some, and try again.")
         time.sleep(0.5)

@@ -134,7 +134,7 @@ def weakest_words(clusters: pd.DataFrame, names: pd.Series) -> str:
     'The weakest is cluster 1: a single image, whose silhouette is 0 by definition'
     """
     weak = extreme_k(clusters["mean"], smallest=True)
-    mean = with_minus(f"{clusters.loc[weak[0], 'mean']:.3f}")
+    mean = with_minus(f"{clusters.loc[weak[0], 'mean']:z.3f}")
     single = (clusters.loc[weak, "size"] == 1).all()
     if len(weak) == 1:
         told = "a single image, whose silhouette is 0 by definition" if single else f"its mean silhouette is {mean}"
@@ -144,7 +144,7 @@ def weakest_words(clusters: pd.DataFrame, names: pd.Series) -> str:
             f"The weakest are {len(weak)} of the {len(clusters)} clusters, each of a single image, whose silhouette is "
             "0 by definition"
         )
-    return f"{len(weak)} of the {len(clusters)} clusters are equally weak: their mean silhouette is {mean}"
+    return f"The weakest are {len(weak)} of the {len(clusters)} clusters, each with the mean silhouette {mean}"
 
 
 def drawn_by_halves(points: np.ndarray, halves: Halves, k: int) -> tuple[np.ndarray, np.ndarray] | None:

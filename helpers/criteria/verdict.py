@@ -278,11 +278,11 @@ def _missing_sentence(missing: list[int], tried: list[int]) -> str:
 def _draws_sentence(decision: Decision) -> str:
     """Say how often other random halves give the same answer."""
     if decision.draws.get(0) == 1:
-        return "Each time that the images are halved at random again, no k is named."
+        return "However the random halvings of the images are drawn again, no k is named."
     told = [
         f"{'none' if k == 0 else f'k = {k}'} in {share:.0%}" for k, share in decision.draws.items() if share >= 0.005
     ]
-    return f"With the images halved at random again and again, the answer is {_listed(told)} of the draws."
+    return f"With the random halvings of the images drawn again, the answer is {_listed(told)} of the draws."
 
 
 def _strength(scored: pd.DataFrame) -> str:
@@ -307,10 +307,10 @@ def _preferences(scored: pd.DataFrame) -> str:
 
 
 def _at_the_end(criteria: Iterable[pd.Series]) -> str:
-    """Say that a criterion whose best k is the last one, if there is such a criterion, may prefer a larger one."""
+    """Say that a criterion whose best k is the last one, if there is such a criterion, might prefer a larger one."""
     if not any(extreme_k(values) == [values.index[-1]] for values in criteria):
         return ""
-    return " Where that is the largest k tried, a larger one may be better still."
+    return " A criterion that prefers the largest k tried might prefer a larger one still."
 
 
 def _step_sentence(scored: pd.DataFrame) -> str:
@@ -319,7 +319,7 @@ def _step_sentence(scored: pd.DataFrame) -> str:
     pairs = score_pairs(scored)
     many = len(pairs) > 1
     of_pairs = (
-        f"; between any two k, near or far, they disagree in {int(pairs['disagree'].sum())} of {len(pairs)} pairs"
+        f"; of all {len(pairs)} pairs of k, near or far, the two disagree in {int(pairs['disagree'].sum())}"
         if many
         else ""
     )
@@ -328,10 +328,13 @@ def _step_sentence(scored: pd.DataFrame) -> str:
     (k_from, k_to), step = next(opposed.loc[[opposed["score"].abs().idxmax()]].iterrows())
     score, share = ("rises", "falls") if step["score"] > 0 else ("falls", "rises")
     where = f"{len(opposed)} of {len(steps)} steps" if many else "the only step"
+    change = "less than 0.001" if abs(step["score"]) < 0.0005 else f"{abs(step['score']):.3f}"
+    points = 100 * abs(step["positive"])
+    points_changed = f"{points:.1f} percentage points" if points >= 0.05 else "less than 0.1 percentage points"
     return (
         f"The score and the share of positive samples move in opposite directions in {where} from one k to the next; "
-        f"from k = {k_from} to {k_to} the score {score} by {abs(step['score']):.3f} "
-        f"while the share of positive samples {share} by {100 * abs(step['positive']):.1f} percentage points, "
+        f"from k = {k_from} to {k_to} the score {score} by {change} "
+        f"while the share of positive samples {share} by {points_changed}, "
         f"and what moves the score most is {step['because']}{of_pairs}."
     )
 

@@ -651,7 +651,7 @@ def plot_wide(table: pd.DataFrame, deep: float) -> Figure:
     bottom.set(ylabel="valley", ylim=(-1.05, 1.15))
     bottom.axhline(deep, color=OTHER, linestyle="--", linewidth=1)
     for height, words, va in (
-        (1, "islands", "top"), (deep, "counts from here on", "bottom"), (0, "borders as crowded as insides", "top"),
+        (1, "islands", "top"), (deep, "a k counts from here up", "bottom"), (0, "borders as crowded as insides", "top"),
     ):  # fmt: skip
         away = 3 if va == "bottom" else -3
         bottom.annotate(words, (1, height), xycoords=bottom.get_yaxis_transform(), xytext=(-4, away),

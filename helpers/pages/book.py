@@ -384,13 +384,15 @@ def _this_book(parameters: Parameters) -> str:
 
 
 def _explorer(chapters: dict[str, str]) -> dict[str, bytes]:
-    """Take the explorer out of the frame of its chapter: a link that opens it at a fragment needs a page of its own."""
-    notebook = json.loads(chapters.get("explorer.ipynb", '{"cells": []}'))
-    for output in (output for cell in notebook["cells"] for output in cell.get("outputs", [])):
-        framed = re.search(r'srcdoc="([^"]*)"', _joined(output.get("data", {}).get("text/html", "")))
-        if framed:
-            return {"book/_static/explorer.html": html.unescape(framed[1]).encode()}
-    return {}
+    """Take the explorer out of its chapter's frame, as a page on its own that can be handed out."""
+    outputs = [
+        "".join(output.get("data", {}).get("text/html", ""))
+        for cell in json.loads(chapters.get("explorer.ipynb", '{"cells": []}'))["cells"]
+        for output in cell.get("outputs", [])
+    ]
+    found = [re.search(r'<iframe title="Explorer[^"]*"[^>]* srcdoc="([^"]*)"', output) for output in outputs]
+    pages = [html.unescape(frame[1]) for frame in found if frame]
+    return {"book/_static/explorer.html": pages[0].encode()} if pages else {}
 
 
 def _playground() -> dict[str, bytes]:

@@ -66,8 +66,8 @@ img {{ height: auto; max-width: 100%; }}
 @media (prefers-color-scheme: dark) {{ img.chart {{ filter: invert(1) hue-rotate(180deg) brightness(1.15); }} }}
 .wide {{ overflow-x: auto; }}
 table {{ border-collapse: collapse; font-size: .9rem; margin: 1rem 0; }}
-th, td {{ border-bottom: 1px solid var(--line); overflow-wrap: anywhere; padding: .25rem .6rem; text-align: left; }}
-td {{ font-variant-numeric: tabular-nums; }}
+th, td {{ border-bottom: 1px solid var(--line); padding: .25rem .6rem; text-align: left; }}
+td {{ font-variant-numeric: tabular-nums; min-width: 7ch; overflow-wrap: anywhere; }}
 </style>
 <h1>{title}</h1>
 """

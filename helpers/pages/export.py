@@ -33,6 +33,7 @@ from .sources import NotebookError
 from .tables import N_REPRESENTATIVES, READING, image_table, k_to_take, take_home
 
 COPIES = ("file", "link")
+_COPIED = {"file": "the images", "link": "links to the images"}
 _MANIFEST = "manifest.json"
 _MADE_BY = "python -m helpers export"
 _README = """\
@@ -109,7 +110,7 @@ def export_study(
             _put_in_place(work / "new", folder, work / "previous")
         finally:
             _clear(work, folder)
-    copies = f" Its folder clusters holds the images at k = {study.verdict.convenience}." if copy else ""
+    copies = f" The folder clusters in it has {_COPIED[copy]} at k = {study.verdict.convenience}." if copy else ""
     return f"{_sentence(study)} It is in {folder}, and README.md there says what is what.{copies}"
 
 
@@ -232,12 +233,11 @@ def _write_all(study: Study, folder: Path, copy: str | None, n_representatives: 
 
 def _readme(study: Study, copy: str | None) -> str:
     k = study.verdict.convenience
-    what = "links to the images" if copy == "link" else "the images"
     return _README.format(
         sentence=_sentence(study),
         k=", ".join(map(str, k_to_take(study))),
         shown=k,
-        copies=f"| `clusters/` | {what}, in a folder for each cluster at k = {k} |\n" if copy else "",
+        copies=f"| `clusters/` | {_COPIED[copy]}, in a folder for each cluster at k = {k} |\n" if copy else "",
         reading=READING,
         credit=study.images.credit,
     )

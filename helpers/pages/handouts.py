@@ -11,6 +11,7 @@ from ..core.conventions import ROOT
 from ..core.files import write_atomically
 from ..parameters import Parameters
 from .sources import NotebookError, clean_source, notebook_sources, parameter_cell, parameter_line, used_parameters
+from .sync import INSTALLATION_ID
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode
@@ -83,7 +84,7 @@ def _without_solutions(cells: list[NotebookNode]) -> list[NotebookNode]:
             cell.source, begins, inside = _outside(cell.source, inside)
             kept += [cell] if cell.source else []
             kept += _place_for_an_answer(cell.id) if begins else []
-        elif not inside and "remove-cell" not in cell.metadata.get("tags", []):
+        elif not inside and (cell.id == INSTALLATION_ID or "remove-cell" not in cell.metadata.get("tags", [])):
             kept.append(cell)
     return kept
 

@@ -20,7 +20,7 @@ from .sources import NotebookError, clean_source, notebook_sources, read_yaml, r
 WINGS = ("core", "images", "clustering", "parameters", "criteria", "study", "comparing", "trials", "figures", "pages")
 _PACKAGE = Path(__file__).parents[1]
 # The whole repository is cloned, since chapters read what it ships; site reads the path that pip has written.
-_INSTALLATION_ID = "installation"
+INSTALLATION_ID = "installation"
 _INSTALLATION = """\
 import importlib.util, site
 
@@ -87,10 +87,10 @@ def _with_installation(text: str, url: str) -> str:
     import nbformat
 
     notebook = nbformat.reads(text, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if cell.id != _INSTALLATION_ID]
+    notebook.cells = [cell for cell in notebook.cells if cell.id != INSTALLATION_ID]
     if url:
         cell = nbformat.v4.new_code_cell(_INSTALLATION.format(url=url), metadata={"tags": ["remove-cell"]})
-        cell.id = _INSTALLATION_ID
+        cell.id = INSTALLATION_ID
         notebook.cells.insert(1, cell)
     return nbformat.writes(notebook) + "\n"
 

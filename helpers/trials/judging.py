@@ -317,16 +317,15 @@ def _short_sentence(photographs: pd.DataFrame, reporting: pd.DataFrame) -> str:
     named = 1 - summarise_answers(photographs).loc["verdict", "abstained"]
     theirs = compare_answers(photographs, "exact", "verdict")["theirs"]
     lost = summarise_answers(photographs)["loss"]
-    alarms = summarise_answers(reporting)["false_alarms"]
     fooled, n_clouds = _fooled(reporting)
     return (
         f"On photographs with known classes it names a k for {named:.0%} of the problems, and in {own['mean']:.0%} of "
         f"these it names the number of classes ({own['low']:.0%} to {own['high']:.0%}, since the collections are few); "
-        f"on the same problems the score does in {theirs['score']:.0%} and the number of positive samples in "
+        f"on the same problems the score names it in {theirs['score']:.0%} and the number of positive samples in "
         f"{theirs['positive']:.0%}. Where a k must be taken, the agreement with the classes (AMI) is "
         f"{lost[FORCED]:.2f} below the best at the k of the verdict, {lost['score']:.2f} at that of the score, and "
         f"{lost['positive']:.2f} at that of the samples. Where there is nothing to find, the verdict named a k for "
-        f"{len(fooled)} of {n_clouds} clouds of points, and the score for {alarms['score']:.0%} of them."
+        f"{len(fooled)} of {n_clouds} clouds of points, and the score for {len(_fooled(reporting, 'score')[0])}."
     )
 
 
@@ -340,16 +339,16 @@ def clouds_sentence(clouds: pd.DataFrame) -> str:
     """
     named = clouds["k"].notna().groupby(clouds["problem"]).agg(["mean", "sum", "size"])
     worst = named.sort_values("sum", ascending=False, kind="stable").iloc[0]
-    most = f", of “{worst.name}” alone in {worst['sum']:.0f} of {worst['size']:.0f}" if worst["sum"] else ""
+    most = f", most often for “{worst.name}” ({worst['sum']:.0f} of {worst['size']:.0f})" if worst["sum"] else ""
     return (
-        f"Drawn {named['size'].iloc[0]} times each, the {len(named)} synthetic ones of these clouds are given a k in "
-        f"{named['mean'].mean():.0%} of the draws{most}."
+        f"For the {len(named)} synthetic ones of these clouds, drawn {named['size'].iloc[0]} times each, it names a k "
+        f"in {named['mean'].mean():.0%} of the draws{most}."
     )
 
 
-def _fooled(reporting: pd.DataFrame) -> tuple[list[str], int]:
-    """List the problems without groups for which the verdict names a k, and count all of them."""
-    nothing = reporting[(reporting["criterion"] == "verdict") & ~reporting["structured"]]
+def _fooled(reporting: pd.DataFrame, criterion: str = "verdict") -> tuple[list[str], int]:
+    """List the problems without groups for which a criterion names a k, and count all of them."""
+    nothing = reporting[(reporting["criterion"] == criterion) & ~reporting["structured"]]
     return sorted(set(nothing.loc[~nothing["abstained"], "problem"])), nothing["problem"].nunique()
 
 
@@ -372,7 +371,7 @@ def _elbow_sentence(judged: pd.DataFrame) -> str:
     return (
         f"On {len(elbows)} whole collections of photographs, of {elbows['n_clusters'].min()} to "
         f"{elbows['n_clusters'].max()} classes, with k from {min(K_VALUES)} to {max(K_VALUES)} the elbow is between "
-        f"{elbows['k'].min()} and {elbows['k'].max()}, so it says little about the images."
+        f"{elbows['k'].min()} and {elbows['k'].max()}."
     )
 
 

@@ -28,14 +28,16 @@ def test_members_are_the_best_the_middle_and_the_worst_of_a_cluster():
     assert best_middle_worst(SILHOUETTE, LABELS, 2).tolist() == [14]
 
 
-def test_clusters_of_a_single_image_are_not_told_as_weak_clusters():
+def test_the_weakest_clusters_are_told_and_that_they_are_single_images():
     def told(sizes, means):
         clusters = pd.DataFrame({"size": sizes, "mean": means})
         return weakest_words(clusters, pd.Series([f"cluster {i}" for i in clusters.index]))
 
     by_definition = "a single image, whose silhouette is 0 by definition"
     assert told([5, 1, 1], [0.3, 0.0, 0.0]) == f"The weakest are 2 of the 3 clusters, each of {by_definition}"
-    assert told([5, 4, 1], [0.3, 0.0, 0.0]) == "2 of the 3 clusters are equally weak: their mean silhouette is 0.000"
+    assert (
+        told([5, 4, 1], [0.3, 0.0, 0.0]) == "The weakest are 2 of the 3 clusters, each with the mean silhouette 0.000"
+    )
     assert told([5, 4, 1], [0.3, -0.1, 0.0]) == "The weakest is cluster 1: its mean silhouette is \N{MINUS SIGN}0.100"
 
 

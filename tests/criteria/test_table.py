@@ -186,7 +186,7 @@ def test_pairs_disagree_where_no_step_does():
     table = table_with([0.30, 0.20, 0.25], [0.3, 0.2, 0.25]).assign(positive=[0.7, 0.5, 0.75])
     assert not score_steps(table)["disagree"].any()
     assert score_pairs(table)["disagree"].to_dict() == {(2, 3): False, (2, 4): True, (3, 4): False}
-    assert "near or far, they disagree in 1 of 3 pairs" in said(table)["disagreement"]
+    assert "of all 3 pairs of k, near or far, the two disagree in 1" in said(table)["disagreement"]
 
 
 def test_criteria_side_by_side():

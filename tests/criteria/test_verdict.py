@@ -312,10 +312,10 @@ def test_levels_and_draws_are_told_with_their_numbers():
     )
     assert said({2: 0.1, 3: NAN})["levels"] == "No k has a valley of 0.25 or more, the least that counts."
     assert said({2: 0.5})["draws"] == (
-        "With the images halved at random again and again, the answer is k = 2 in 100% of the draws."
+        "With the random halvings of the images drawn again, the answer is k = 2 in 100% of the draws."
     )
     assert said(OFTEN_NONE)["draws"] == (
-        "With the images halved at random again and again, the answer is none in 33% and k = 3 in 67% of the draws."
+        "With the random halvings of the images drawn again, the answer is none in 33% and k = 3 in 67% of the draws."
     )
 
 
@@ -433,7 +433,7 @@ def test_every_topic_is_a_sentence_with_the_numbers_of_the_table(studied):
 
 def test_the_largest_k_tried_is_told_to_be_no_optimum(studied):
     table, valleys = studied
-    remark = "Where that is the largest k tried, a larger one may be better still."
+    remark = "A criterion that prefers the largest k tried might prefer a larger one still."
     peaked, last = table.index == 3, table.index == table.index[-1]
     for column, topic in [("positive", "preferences"), ("calinski_harabasz", "indices"), ("davies_bouldin", "indices")]:
         sign = -1 if column == "davies_bouldin" else 1

@@ -61,6 +61,21 @@ def test_it_opens_at_the_k_that_it_is_given(tab, study, tmp_path):
     assert page.locator("#reason").inner_text() == "It opens <b>here</b>."
 
 
+def test_for_a_lesson_it_opens_at_a_k_without_any_answer(tab, study, tmp_path):
+    file = build_explorer(tmp_path / "page.html", **study, opens_at=3)
+    page = tab(f"{file.as_uri()}#k=5&lesson")
+    page.wait_for_function("window.explorer")
+    assert page.locator("#k-value").inner_text() == "5"
+    for name in ("reason", "named", "band", "valley"):
+        assert not page.locator(f"#{name}").is_visible()
+    assert "here" not in page.locator("body").inner_text()
+    assert "area" not in page.evaluate("data.charts.score.marks.map((mark) => mark.type)")
+    assert page.locator("[value='labels'], #only-label").evaluate_all("all => all.every((e) => !e.offsetParent)")
+    page = tab(f"{file.as_uri()}#lesson")
+    page.wait_for_function("window.explorer")
+    assert page.locator("#k-value").inner_text() == str(K_VALUES[0])
+
+
 @pytest.fixture
 def page(tab, path):
     """Open the explorer and wait until it is ready."""
@@ -527,3 +542,5 @@ def test_the_chapter_of_the_book_holds_the_explorer_of_its_run(tab, fast_book):
     assert f"of {fast_book.parameters.n_images} samples negative" in inside.locator("#numbers").inner_text()
     assert inside.locator("#clusters button").count() == fast_book.parameters.k_max + 1
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    alone = fast_book.pages / "_static" / "explorer.html"
+    assert alone.read_text(encoding="utf-8") == page.locator("iframe").first.get_attribute("srcdoc")

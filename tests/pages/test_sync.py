@@ -82,11 +82,12 @@ def test_where_the_repository_has_an_address_each_notebook_installs_the_helpers_
     assert text.count('url: ""') == 1
     config.write_text(text.replace('url: ""', "url: https://example.org/ours/"), encoding="utf-8")
     assert set(sync(sources)) == set(notebook_sources(sources))
+    shell = InteractiveShell()
     for path in notebook_sources(sources):
         cell = nbformat.read(path, as_version=4).cells[1]
         assert "git clone -q --depth 1 https://example.org/ours how-many-clusters" in cell.source
         assert cell.metadata["tags"] == ["remove-cell"]
-        assert InteractiveShell().run_cell(cell.source).success
+        assert shell.run_cell(cell.source).success
     config.write_text(text, encoding="utf-8")
     sync(sources)
     assert {path: path.read_text(encoding="utf-8") for path in before} == before

@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 
 from helpers.criteria.halves import N_HALVINGS
+from helpers.criteria.rule import decide
 from helpers.criteria.table import CRITERIA
 from helpers.study import N_REFERENCES
-from helpers.trials.asking import BEST, FORCED, K_VALUES, answer_problem
+from helpers.trials.asking import BEST, FORCED, K_VALUES, answer_problem, study_problem
 from helpers.trials.collections import COLLECTIONS
 from helpers.trials.judging import (
     LABELS,
@@ -116,13 +117,21 @@ def test_clouds_that_are_drawn_again_are_those_for_reporting_and_begin_with_the_
     assert (clouds.groupby("problem").size() == clouds["random_state"].nunique()).all()
 
 
+@pytest.mark.parametrize(("name", "random_state"), [("arc, three quarters of a turn", 4), ("flat sheet", 3)])
+def test_a_cloud_that_is_drawn_again_gives_the_answer_in_the_file(name, random_state, tmp_path):
+    X, _ = PROBLEMS[name].sample(random_state)
+    study = study_problem(X, PROBLEMS[name].n_components, random_state, cache_dir=tmp_path)
+    clouds = read_clouds().set_index(["problem", "random_state"])["k"]
+    assert decide(study.valleys).n_clusters == clouds.astype(object).where(clouds.notna(), None)[name, random_state]
+
+
 def test_the_sentence_about_clouds_counts_draws():
     table = pd.DataFrame({"problem": ["a", "a", "b", "b"], "k": pd.array([None, 2, None, None], "Int64")})
     assert clouds_sentence(table) == (
-        "Drawn 2 times each, the 2 synthetic ones of these clouds are given a k in 25% of the draws, of “a” alone in "
-        "1 of 2."
+        "For the 2 synthetic ones of these clouds, drawn 2 times each, it names a k in 25% of the draws, most often "
+        "for “a” (1 of 2)."
     )
-    assert clouds_sentence(table[table["problem"] == "b"]).endswith("given a k in 0% of the draws.")
+    assert clouds_sentence(table[table["problem"] == "b"]).endswith("it names a k in 0% of the draws.")
 
 
 def test_the_constants_of_the_rule_are_in_the_table_that_they_were_chosen_from():
@@ -274,7 +283,7 @@ def test_sentences_follow_from_the_table():
     assert "always name a k all the same: “silhouette score”" in said["false_alarms"]
     assert "The verdict does so for 0 of 1 clouds (0% if each family counts once)." in said["false_alarms"]
     assert said["short"].startswith("On photographs with known classes it names a k for 100% of the problems, and in ")
-    assert "on the same problems the score does in 100% and the number of positive samples in 0%." in said["short"]
-    assert said["short"].endswith("named a k for 0 of 1 clouds of points, and the score for 100% of them.")
+    assert "on the same problems the score names it in 100% and the number of positive samples in 0%." in said["short"]
+    assert said["short"].endswith("named a k for 0 of 1 clouds of points, and the score for 1.")
     fooled = trial_sentences(judge_answers(made_up(SURE | {"verdict": (3, 4, 5)}, photographs=True)))
     assert "for 1 of 1 clouds (100% if each family counts once); it is fooled by “nothing”." in fooled["false_alarms"]
