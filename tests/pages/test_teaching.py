@@ -17,6 +17,7 @@ from test_book import computed, text_of
 
 from helpers.__main__ import main
 from helpers.core.conventions import ROOT, ParameterError
+from helpers.figures.playground import PRESETS
 from helpers.pages import printing
 from helpers.pages.handouts import _outside, write_handouts
 from helpers.pages.sources import NotebookError, notebook_sources
@@ -104,9 +105,39 @@ def test_the_slides_of_the_plan_are_all_slides_in_order():
     assert named == list(range(1, len(re.findall(r"(?m)^## ", SLIDES)) + 1))
 
 
+def test_the_minutes_in_the_notes_are_those_of_the_plan():
+    slides = re.split(r"(?m)^## ", SLIDES)[1:]
+    for start, end, what in plans()[0]:
+        for first, last in re.findall(r"slides? (\d+)(?: (?:to|and) (\d+))?", what):
+            for slide in slides[int(first) - 1 : int(last or first)]:
+                assert re.search(rf":class: notes\nMinutes {start} to {end}[.,]", slide), slide.splitlines()[0]
+
+
+def test_nothing_names_the_answer_before_the_second_vote():
+    """The plan has the verdict after the vote, and students get no link that tells it."""
+    order = [slide.splitlines()[0] for slide in re.split(r"(?m)^## ", SLIDES)[1:]]
+    vote = order.index("The second vote")
+    assert order[vote + 1 : vote + 3] == ["And the one who asked?", "The verdict"]
+    before = SLIDES[: SLIDES.index("## The second vote")]
+    assert not re.search(r"verdict-|verdict_(?!disagreement)|cell-valley", before)
+    assert "worksheet_key" not in SOURCES["worksheet"]
+    assert "#k={best_k}&amp;lesson" in SOURCES["worksheet"] and "{glue:} lesson_explorer" in TEACHING
+
+
+def test_every_preset_that_is_linked_is_one_of_the_playground():
+    linked = re.findall(r"_static/playground\.html#([\w-]+)", TEACHING + SLIDES)
+    assert linked and set(linked) <= PRESETS.keys()
+
+
 def test_every_exercise_has_its_minutes_and_its_difficulty_once():
     rows = re.findall(r"(?m)^\| \{ref\}`(exercise-[\w-]+)` \| .* \| \w+ \| \d+ \| (?:easy|medium|hard) \|$", TEACHING)
     assert sorted(rows) == sorted(EXERCISES)
+
+
+def test_the_tables_tell_what_needs_python():
+    without, python = TEACHING.split(":::{dropdown} With Python")
+    needs = [set(re.findall(r"\{ref\}`exercise-[\w-]+` \| [^|]* \| (\w+) \| \d+", part)) for part in (without, python)]
+    assert "Python" not in needs[0] and needs[1] == {"Python"}
 
 
 # --- quiz -------------------------------------------------------------------------------------------------------------
