@@ -71,8 +71,9 @@ def synced_texts(source_dir: Path = ROOT) -> dict[Path, str]:
         If a notebook cannot be read, or a line of its cell of parameters names none.
     """
     readme, book = source_dir / "README.md", source_dir / "book"
+    sources = notebook_sources(source_dir)
     url = repository_url(read_yaml(source_dir, "_config.yml"))
-    return {path: _with_installation(clean_source(path), url) for path in notebook_sources(source_dir)} | {
+    return {path: _with_installation(clean_source(path), url) for path in sources} | {
         readme: _synced_readme(readme.read_text(encoding="utf-8")),
         book / "api.md": _api_overview(),
         **{book / "api" / f"{wing}.md": _api_page(wing) for wing in WINGS},
