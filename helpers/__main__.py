@@ -170,7 +170,7 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
         "--copy",
         nargs="?",
         choices=COPIES,
-        const=COPIES[0],
+        const="file",
         help="put the images, or links to them, into a folder for each cluster",
     )
     export.add_argument(

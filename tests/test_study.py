@@ -286,6 +286,7 @@ def test_a_cache_that_cannot_be_a_folder_is_refused_before_any_work(tmp_path, be
 
 def test_a_k_that_was_not_tried_is_named(digits):
     assert digits.labels_at(3).max() == 2
+    assert digits.labels_at(3)[digits.central_at(3)].tolist() == [0, 1, 2]
     with pytest.raises(ParameterError, match="k = 9 was not tried; tried are 2 to 5"):
         digits.labels_at(9)
 

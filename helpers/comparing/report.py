@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ..core.conventions import listed
+from ..core.conventions import listed, with_minus
 from .answers import Comparison
 from .combinations import FILE, describe
 
@@ -123,4 +123,4 @@ def failures_table(comparison: Comparison) -> pd.DataFrame:
 
 
 def _number(value: float) -> str:
-    return f"{value:z.2f}".replace("-", "\N{MINUS SIGN}")
+    return with_minus(f"{value:z.2f}")

@@ -386,7 +386,7 @@ def _this_book(parameters: Parameters) -> str:
 def _explorer(chapters: dict[str, str]) -> dict[str, bytes]:
     """Take the explorer out of its chapter's frame, as a page on its own that can be handed out."""
     outputs = [
-        "".join(output.get("data", {}).get("text/html", ""))
+        _joined(output.get("data", {}).get("text/html", ""))
         for cell in json.loads(chapters.get("explorer.ipynb", '{"cells": []}'))["cells"]
         for output in cell.get("outputs", [])
     ]

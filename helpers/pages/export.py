@@ -32,8 +32,7 @@ from ..study import Study
 from .sources import NotebookError
 from .tables import N_REPRESENTATIVES, READING, image_table, k_to_take, take_home
 
-COPIES = ("file", "link")
-_COPIED = {"file": "the images", "link": "links to the images"}
+COPIES = {"file": "the images", "link": "links to the images"}
 _MANIFEST = "manifest.json"
 _MADE_BY = "python -m helpers export"
 _README = """\
@@ -110,7 +109,7 @@ def export_study(
             _put_in_place(work / "new", folder, work / "previous")
         finally:
             _clear(work, folder)
-    copies = f" The folder clusters in it has {_COPIED[copy]} at k = {study.verdict.convenience}." if copy else ""
+    copies = f" The folder clusters in it has {COPIES[copy]} at k = {study.verdict.convenience}." if copy else ""
     return f"{_sentence(study)} It is in {folder}, and README.md there says what is what.{copies}"
 
 
@@ -237,7 +236,7 @@ def _readme(study: Study, copy: str | None) -> str:
         sentence=_sentence(study),
         k=", ".join(map(str, k_to_take(study))),
         shown=k,
-        copies=f"| `clusters/` | {_COPIED[copy]}, in a folder for each cluster at k = {k} |\n" if copy else "",
+        copies=f"| `clusters/` | {COPIES[copy]}, in a folder for each cluster at k = {k} |\n" if copy else "",
         reading=READING,
         credit=study.images.credit,
     )

@@ -314,9 +314,9 @@ def trial_sentences(judged: pd.DataFrame) -> dict[str, str]:
 def _short_sentence(photographs: pd.DataFrame, reporting: pd.DataFrame) -> str:
     """Say in three sentences how often the verdict names a k, is right, and is fooled, and the others beside it."""
     own = intervals(photographs, "exact").loc["verdict"]
-    named = 1 - summarise_answers(photographs).loc["verdict", "abstained"]
+    summary = summarise_answers(photographs)
+    named, lost = 1 - summary.loc["verdict", "abstained"], summary["loss"]
     theirs = compare_answers(photographs, "exact", "verdict")["theirs"]
-    lost = summarise_answers(photographs)["loss"]
     fooled, n_clouds = _fooled(reporting)
     return (
         f"On photographs with known classes it names a k for {named:.0%} of the problems, and in {own['mean']:.0%} of "
